@@ -1,0 +1,117 @@
+//! Everything between a plugin's `main` and its [`ResourceClient`]: the whole life of the process.
+
+mod controller;
+mod environment;
+mod frames;
+mod life_line;
+mod log;
+mod panics;
+mod service;
+mod stdio;
+
+use std::{io, process::ExitCode, time::Duration};
+
+use plugin_proto::{
+    FILE_DESCRIPTOR_SET, HEALTH_SERVICE,
+    goplugin::{grpc_controller_server::GrpcControllerServer, grpc_stdio_server::GrpcStdioServer},
+    handshake::{Address, Handshake},
+    limits,
+    resource::resource_client_server::ResourceClientServer,
+};
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Server, server::Router};
+
+use self::{
+    controller::Controller,
+    environment::{Environment, Socket},
+    life_line::LifeLine,
+    service::Service,
+    stdio::Stdio,
+};
+use crate::{Attributes, Error, Options, ResourceClient};
+
+/// How long open calls may go on after the plugin was asked to end. A Go host kills after 2 s.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Runs a plugin from its start to its end: call it first in `main` and return what it returns.
+///
+/// `open` makes the source from the user's options; it is called once the host has sent them. `serve` does the rest
+/// of PROTOCOL.md: it checks the cookie (and explains itself to a person who runs the plugin by hand), listens,
+/// writes the handshake line, serves, sends `tracing` events to the host, keeps whatever the code prints to stdout
+/// out of the handshake's way, and ends on `Shutdown`, on SIGTERM and when the host is gone.
+///
+/// What is printed *before* `serve` still goes to the real stdout: dfget skips such lines with a warning, a host
+/// written with go-plugin fails.
+#[must_use = "return it from main, so that the process ends with it"]
+pub fn serve<C, F>(attributes: Attributes, open: F) -> ExitCode
+where
+    C: ResourceClient,
+    F: Fn(Options) -> Result<C, Error> + Send + Sync + 'static,
+{
+    if !environment::started_by_host() {
+        eprint!("{}", environment::RUN_BY_HAND);
+        return ExitCode::FAILURE;
+    }
+    log::install();
+    panics::count();
+    match run(Service::new(attributes, open)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the plugin cannot be served: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(service: Service) -> io::Result<()> {
+    let environment = Environment::read()?;
+    let stdio = Stdio::capture()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(serve_until_ended(&environment, stdio, service));
+    // A thread that still reads from a storage must not keep the process.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve_until_ended(environment: &Environment, mut stdio: Stdio, service: Service) -> io::Result<()> {
+    let stop = CancellationToken::new();
+    // Before the handshake line: a host may send SIGTERM as soon as it has read it.
+    let life_line = LifeLine::hold(environment.life_line, stop.clone())?;
+    let socket = Socket::bind(environment)?;
+    let incoming = UnixListenerStream::new(UnixListener::from_std(socket.listener.try_clone()?)?);
+    let router = router(service, &stdio, &stop).await;
+    stdio.write_handshake(&Handshake {
+        app_version: environment.app_version,
+        address: Address::Unix(socket.path.display().to_string()),
+        certificate: None,
+        multiplex: environment.answer_multiplex.then_some(false),
+    })?;
+
+    let served = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = served => served.map_err(io::Error::other),
+        () = late => Ok(()),
+        () = life_line.host_gone() => Ok(()),
+    }
+}
+
+async fn router(service: Service, stdio: &Stdio, stop: &CancellationToken) -> Router {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status(HEALTH_SERVICE, tonic_health::ServingStatus::Serving).await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were made by this build");
+    Server::builder()
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(GrpcControllerServer::new(Controller::new(stop.clone())))
+        .add_service(GrpcStdioServer::new(stdio.service(stop.clone())))
+        .add_service(ResourceClientServer::new(service).max_decoding_message_size(limits::MESSAGE))
+}

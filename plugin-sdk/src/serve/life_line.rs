@@ -1,0 +1,53 @@
+//! The ways in which a host ends a plugin, `Shutdown` aside: SIGTERM, and its own death.
+
+use std::{
+    io::{self, Read},
+    thread,
+};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+/// Watches signals and stdin for as long as it lives.
+pub(super) struct LifeLine {
+    gone: CancellationToken,
+    _signals: AbortOnDropHandle<()>,
+}
+
+impl LifeLine {
+    /// SIGTERM cancels `stop`; so does the end of stdin, if that is the host's life line.
+    pub(super) fn hold(on_stdin: bool, stop: CancellationToken) -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        // Ctrl-C reaches a whole terminal: when the plugin ends is the host's decision.
+        let interrupt = signal(SignalKind::interrupt())?;
+        let gone = CancellationToken::new();
+        if on_stdin {
+            let gone = gone.clone();
+            thread::Builder::new().name("life-line".into()).spawn(move || {
+                wait_for_end(io::stdin());
+                gone.cancel();
+            })?;
+        }
+        let signals = tokio::spawn(obey(terminate, interrupt, stop));
+        Ok(Self { gone, _signals: AbortOnDropHandle::new(signals) })
+    }
+
+    /// Returns once the host is gone, so that nobody waits for a graceful end.
+    pub(super) async fn host_gone(&self) {
+        self.gone.cancelled().await;
+    }
+}
+
+fn wait_for_end(mut stdin: impl Read) {
+    let mut ignored = [0; 512];
+    while !matches!(stdin.read(&mut ignored), Ok(0) | Err(_)) {}
+}
+
+async fn obey(mut terminate: Signal, mut interrupt: Signal, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => stop.cancel(),
+            _ = interrupt.recv() => {}
+        }
+    }
+}

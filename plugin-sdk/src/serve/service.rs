@@ -1,0 +1,163 @@
+//! `ResourceClient` as a gRPC service in front of the author's implementation of the trait.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use futures_util::{
+    FutureExt, Stream, StreamExt, future,
+    stream::{self, BoxStream},
+};
+use plugin_proto::{
+    UNKNOWN_CONTENT_LENGTH, UNKNOWN_LAST_MODIFIED,
+    resource::{
+        self as proto, DownloadResponse, ListResponse, resource_client_server::ResourceClient as ResourceClientService,
+    },
+};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{frames::Frames, panics};
+use crate::{Attributes, Entry, Error, Options, ResourceClient, wire};
+
+/// Most entries in one message of a listing: some 100 KiB.
+const ENTRIES: usize = 512;
+
+type Open = Box<dyn Fn(Options) -> Result<Arc<dyn ResourceClient>, Error> + Send + Sync>;
+
+pub(super) struct Service {
+    attributes: Attributes,
+    open: Open,
+    /// Empty before `Init`; a further `Init` replaces it, and running calls end with the one they began with.
+    client: RwLock<Option<Arc<dyn ResourceClient>>>,
+}
+
+impl Service {
+    pub(super) fn new<C, F>(attributes: Attributes, open: F) -> Self
+    where
+        C: ResourceClient,
+        F: Fn(Options) -> Result<C, Error> + Send + Sync + 'static,
+    {
+        let open: Open = Box::new(move |options| Ok(Arc::new(open(options)?)));
+        Self { attributes, open, client: RwLock::new(None) }
+    }
+
+    fn client(&self) -> Result<Arc<dyn ResourceClient>, Status> {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
+        client.ok_or_else(|| Status::invalid_argument("Init comes before any other call"))
+    }
+}
+
+/// Runs the author's code: a panic becomes INTERNAL.
+async fn guarded<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {
+    match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(result) => result.map_err(Status::from),
+        Err(panic) => Err(Status::internal(panics::message(panic.as_ref()))),
+    }
+}
+
+fn resource(resource: Option<proto::Resource>) -> Result<crate::Request, Status> {
+    resource.map(Into::into).ok_or_else(|| Status::invalid_argument("the request names no resource"))
+}
+
+#[async_trait]
+impl ResourceClientService for Service {
+    async fn init(&self, request: Request<proto::InitRequest>) -> Result<Response<proto::InitResponse>, Status> {
+        let options = request.into_inner().options;
+        let client = guarded(async { (self.open)(options) }).await?;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        let attributes = self.attributes.as_map().clone();
+        Ok(Response::new(proto::InitResponse { attributes, features: Vec::new() }))
+    }
+
+    async fn get_content_length(
+        &self,
+        request: Request<proto::GetContentLengthRequest>,
+    ) -> Result<Response<proto::GetContentLengthResponse>, Status> {
+        let (client, request) = (self.client()?, resource(request.into_inner().resource)?);
+        let length = guarded(client.content_length(&request)).await?;
+        let content_length =
+            length.map_or(UNKNOWN_CONTENT_LENGTH, |length| i64::try_from(length).unwrap_or(UNKNOWN_CONTENT_LENGTH));
+        Ok(Response::new(proto::GetContentLengthResponse { content_length }))
+    }
+
+    async fn is_support_range(
+        &self,
+        request: Request<proto::IsSupportRangeRequest>,
+    ) -> Result<Response<proto::IsSupportRangeResponse>, Status> {
+        let (client, request) = (self.client()?, resource(request.into_inner().resource)?);
+        let support_range = guarded(client.support_range(&request)).await?;
+        Ok(Response::new(proto::IsSupportRangeResponse { support_range }))
+    }
+
+    async fn is_expired(
+        &self,
+        request: Request<proto::IsExpiredRequest>,
+    ) -> Result<Response<proto::IsExpiredResponse>, Status> {
+        let proto::IsExpiredRequest { resource: named, validator, .. } = request.into_inner();
+        let (client, request) = (self.client()?, resource(named)?);
+        let expired = guarded(client.expired(&request, &validator.unwrap_or_default().into())).await?;
+        Ok(Response::new(proto::IsExpiredResponse { expired }))
+    }
+
+    async fn get_last_modified(
+        &self,
+        request: Request<proto::GetLastModifiedRequest>,
+    ) -> Result<Response<proto::GetLastModifiedResponse>, Status> {
+        let (client, request) = (self.client()?, resource(request.into_inner().resource)?);
+        let time = guarded(client.last_modified(&request)).await?;
+        let last_modified = time.map_or(UNKNOWN_LAST_MODIFIED, wire::millis);
+        Ok(Response::new(proto::GetLastModifiedResponse { last_modified }))
+    }
+
+    async fn get_metadata(
+        &self,
+        request: Request<proto::GetMetadataRequest>,
+    ) -> Result<Response<proto::GetMetadataResponse>, Status> {
+        let (client, request) = (self.client()?, resource(request.into_inner().resource)?);
+        let metadata = guarded(client.metadata(&request)).await?;
+        Ok(Response::new(proto::GetMetadataResponse { metadata: Some(metadata.into()) }))
+    }
+
+    type DownloadStream = BoxStream<'static, Result<DownloadResponse, Status>>;
+
+    async fn download(
+        &self,
+        request: Request<proto::DownloadRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
+        let (client, request) = (self.client()?, request.into_inner());
+        if request.resource.is_none() {
+            return Err(Status::invalid_argument("the request names no resource"));
+        }
+        let panics_at_start = panics::so_far();
+        let download = guarded(client.download(&request.into())).await?;
+        Ok(Response::new(Frames::new(download, panics_at_start).boxed()))
+    }
+
+    type ListStream = BoxStream<'static, Result<ListResponse, Status>>;
+
+    async fn list(&self, request: Request<proto::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
+        let (client, request) = (self.client()?, resource(request.into_inner().resource)?);
+        let panics_at_start = panics::so_far();
+        let entries = guarded(client.list(&request)).await?;
+        Ok(Response::new(pages(entries, panics_at_start).boxed()))
+    }
+}
+
+/// A listing as messages of up to [`ENTRIES`] entries. As [`Frames`], it never ends well after a panic.
+fn pages(
+    entries: BoxStream<'static, Result<Entry, Error>>,
+    panics_at_start: u64,
+) -> impl Stream<Item = Result<ListResponse, Status>> {
+    let entries = AssertUnwindSafe(entries).catch_unwind().map(|entry| {
+        entry.unwrap_or_else(|panic| Err(Error::internal(panics::message(panic.as_ref())))).map_err(Status::from)
+    });
+    let pages = entries.ready_chunks(ENTRIES).map(|page| {
+        let entries = page.into_iter().map(|entry| entry.map(Into::into)).collect::<Result<_, _>>()?;
+        Ok(ListResponse { entries })
+    });
+    pages.chain(stream::once(async move { panics::so_far() }).filter_map(move |panics| {
+        let text = "the plugin panicked while it listed, and the listing may be cut short";
+        future::ready((panics != panics_at_start).then(|| Err(Status::internal(text))))
+    }))
+}

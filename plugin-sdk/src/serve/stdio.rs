@@ -1,0 +1,93 @@
+//! The plugin's stdout: the handshake goes out on it, and whatever the code prints later goes to the host by RPC.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::{AsFd, OwnedFd},
+    pin::Pin,
+    sync::Arc,
+    thread,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use plugin_proto::{
+    goplugin::{StdioData, grpc_stdio_server::GrpcStdio, stdio_data::Channel},
+    handshake::Handshake,
+};
+use rustix::{io::fcntl_dupfd_cloexec, pipe, stdio};
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, async_trait};
+
+/// Reads of the captured stdout that wait for a host; what comes while it is full is dropped.
+const BACKLOG: usize = 64;
+
+/// Bytes taken from the captured stdout at a time.
+const READ: usize = 4 * 1024;
+
+/// The real stdout, and what the code writes to the one that took its place.
+pub(super) struct Stdio {
+    /// The real one.
+    stdout: File,
+    captured: Arc<Mutex<mpsc::Receiver<Bytes>>>,
+}
+
+impl Stdio {
+    /// Puts a pipe in the place of stdout, and a thread at its end that always reads.
+    ///
+    /// So neither `println!` nor a C library's `printf` can break the handshake, or block for want of a reader.
+    pub(super) fn capture() -> io::Result<Self> {
+        let stdout = File::from(fcntl_dupfd_cloexec(io::stdout().as_fd(), 3)?);
+        let (reader, writer) = pipe::pipe_with(pipe::PipeFlags::CLOEXEC)?;
+        stdio::dup2_stdout(writer)?;
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        thread::Builder::new().name("stdout".into()).spawn(move || drain(reader, &sender))?;
+        Ok(Self { stdout, captured: Arc::new(Mutex::new(receiver)) })
+    }
+
+    pub(super) fn write_handshake(&mut self, handshake: &Handshake) -> io::Result<()> {
+        self.stdout.write_all(format!("{handshake}\n").as_bytes())
+    }
+
+    pub(super) fn service(&self, stop: CancellationToken) -> StdioService {
+        StdioService { captured: Arc::clone(&self.captured), stop }
+    }
+}
+
+fn drain(pipe: OwnedFd, sender: &mpsc::Sender<Bytes>) {
+    let mut pipe = File::from(pipe);
+    let mut buffer = [0; READ];
+    loop {
+        match pipe.read(&mut buffer) {
+            Ok(0) => return,
+            // Full or closed: what the code prints is worth less than that it goes on.
+            Ok(read) => drop(sender.try_send(Bytes::copy_from_slice(&buffer[..read]))),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// `plugin.GRPCStdio`. A second stream waits until the first ends, then goes on where it stopped.
+pub(super) struct StdioService {
+    captured: Arc<Mutex<mpsc::Receiver<Bytes>>>,
+    stop: CancellationToken,
+}
+
+#[async_trait]
+impl GrpcStdio for StdioService {
+    type StreamStdioStream = Pin<Box<dyn Stream<Item = Result<StdioData, Status>> + Send>>;
+
+    async fn stream_stdio(&self, _: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
+        let captured = Arc::clone(&self.captured);
+        let pieces = stream::once(captured.lock_owned()).flat_map(|captured| {
+            stream::unfold(captured, async |mut captured| {
+                let data = captured.recv().await?;
+                Some((Ok(StdioData { channel: Channel::Stdout.into(), data }), captured))
+            })
+        });
+        // A graceful end waits for open streams, and this one would never end by itself.
+        Ok(Response::new(pieces.take_until(self.stop.clone().cancelled_owned()).boxed()))
+    }
+}

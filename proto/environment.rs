@@ -1,0 +1,28 @@
+//! The environment variables a host sets for a plugin (PROTOCOL.md, "Environment").
+
+/// Tells a plugin that a host started it, not a person. A courtesy, not security.
+pub const COOKIE_NAME: &str = "DRAGONFLY_PLUGIN_MAGIC_COOKIE";
+
+/// The value of [`COOKIE_NAME`].
+pub const COOKIE_VALUE: &str = "d5d7b8f2c1e94a0f8e53a3b6f4907c2e9a61d08b7c35f24e1b90ad6c8f723e45";
+
+/// Application protocol versions the host speaks: integers joined by `,`, in any order.
+pub const PROTOCOL_VERSIONS: &str = "PLUGIN_PROTOCOL_VERSIONS";
+
+/// The directory in which the plugin makes its socket.
+pub const SOCKET_DIR: &str = "PLUGIN_UNIX_SOCKET_DIR";
+
+/// Group, by name or id, that may connect to the socket.
+pub const SOCKET_GROUP: &str = "PLUGIN_UNIX_SOCKET_GROUP";
+
+/// The host's certificate in PEM; set only where the host wants AutoMTLS.
+pub const CLIENT_CERT: &str = "PLUGIN_CLIENT_CERT";
+
+/// Non-empty where the host understands a seventh handshake field.
+pub const MULTIPLEX_GRPC: &str = "PLUGIN_MULTIPLEX_GRPC";
+
+/// `stdin` where the plugin's stdin is a pipe that the host holds open for as long as it lives.
+pub const LIFE_LINE: &str = "DRAGONFLY_PLUGIN_LIFE_LINE";
+
+/// The value of [`LIFE_LINE`].
+pub const LIFE_LINE_STDIN: &str = "stdin";

@@ -1,0 +1,46 @@
+//! The contract between dfget (the *host*) and a source *plugin*: messages, handshake line, environment, limits.
+//!
+//! `proto/PROTOCOL.md` is the normative text; this crate is the same in types and does no I/O.
+//!
+//! * [`resource`]: `dragonfly.plugin.resource.v1`, the service `ResourceClient`
+//! * [`goplugin`]: the side services of hashicorp/go-plugin that both ends speak
+//! * [`handshake`]: the one line a plugin writes to its stdout
+//! * [`environment`]: what a host sets for a plugin
+//! * [`limits`]: the numbers both ends keep to
+
+pub mod environment;
+pub mod handshake;
+pub mod limits;
+
+/// Generated from `dragonfly/plugin/resource/v1/resource.proto`.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod resource {
+    tonic::include_proto!("dragonfly.plugin.resource.v1");
+}
+
+/// Generated from the two protos in `proto/plugin`, whose package is `plugin` as in go-plugin.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod goplugin {
+    tonic::include_proto!("plugin");
+}
+
+/// The compiled descriptors of all protos, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The application protocol versions this crate speaks, lowest first.
+pub const APP_VERSIONS: [u32; 1] = [1];
+
+/// The name under which a plugin reports to `grpc.health.v1.Health`, as go-plugin has it.
+pub const HEALTH_SERVICE: &str = "plugin";
+
+/// What the file name of every plugin begins with; its scheme follows.
+pub const FILE_NAME_PREFIX: &str = "d7y-resource-plugin-";
+
+/// The attribute `type` of a plugin of this contract.
+pub const PLUGIN_TYPE: &str = "resource";
+
+/// `GetContentLength`'s answer for a resource of unknown length: Dragonfly's `UnknownSourceFileLen`.
+pub const UNKNOWN_CONTENT_LENGTH: i64 = -2;
+
+/// `GetLastModified`'s answer where the storage keeps no such time.
+pub const UNKNOWN_LAST_MODIFIED: i64 = -1;
