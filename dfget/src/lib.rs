@@ -1,1 +1,32 @@
-//! x
+//! dfget downloads a URL. What it can download is decided by its sources: compiled in, or plugins, each an
+//! executable of its own that is spawned, spoken to over gRPC, supervised and stopped.
+//!
+//! The path of the data, one direction:
+//!
+//! ```text
+//! argv ─► cli ─► Job ─► download ─► registry ─► ResourceClient ─► Body (stream of Bytes) ─► output ─► file
+//!                                      │ in-tree: a call
+//!                                      └ out-of-tree: plugin (process → connect → gRPC)
+//! ```
+//!
+//! What holds everywhere:
+//!
+//! 1. `tonic` appears only under `plugin/`, spawning only in `plugin/process`, `clap` only in `cli`.
+//! 2. Only `main` prints an error or ends the process.
+//! 3. The engine names no scheme; a source's settings travel as opaque options.
+//! 4. The final file name is only ever a whole file.
+//! 5. A stream that ends without its End message is an error, never a short file.
+//! 6. When dfget ends, however it ends, no plugin process and no socket is left.
+
+pub mod cli;
+pub mod download;
+pub mod error;
+pub mod escape;
+pub mod inventory;
+pub mod output;
+pub mod plugin;
+pub mod progress;
+pub mod registry;
+pub mod signals;
+pub mod source;
+pub mod url;

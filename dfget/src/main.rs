@@ -1,2 +1,105 @@
-//! x
-fn main() {}
+//! The command `dfget`: argv → run → the error, once → the exit status.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use dfget::{
+    cli::{Command, Opts},
+    download::download,
+    error::{Error, Report},
+    inventory::{Info, Inventory},
+    plugin,
+    progress::Progress,
+    registry::Registry,
+    signals::{self, Signals},
+    source::IN_TREE,
+};
+use tracing::Level;
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
+
+fn main() -> ExitCode {
+    if let Some(status) = plugin::run_if_asked() {
+        return status;
+    }
+    match Opts::parse().and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", Report(&error));
+            if let Error::Interrupted { signal } = error {
+                signals::end_by(signal);
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(mut opts: Opts) -> Result<(), Error> {
+    opts.plugins.shim = own_executable();
+    let progress = Progress::new(opts.progress);
+    log_to(&opts, &progress);
+    let registry = Registry::new(IN_TREE, opts.search, opts.plugins);
+    let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(internal("start the"))?;
+    let result = runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(internal("listen for signals in the"))?;
+        let result = tokio::select! {
+            result = execute(opts.command, &registry, &progress) => result,
+            signal = signals.next() => Err(Error::Interrupted { signal }),
+        };
+        tokio::select! {
+            () = registry.stop() => result,
+            // A second one does not wait for the plugins: they are killed when the registry goes.
+            signal = signals.next() => Err(Error::Interrupted { signal }),
+        }
+    });
+    drop(registry);
+    // A write that hangs must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+async fn execute(command: Command, registry: &Registry, progress: &Progress) -> Result<(), Error> {
+    match command {
+        Command::Download(job) => download(&job, registry, progress).await.map(drop),
+        Command::List { json } => {
+            let inventory = Inventory::take(registry).await;
+            inventory.broken().for_each(|line| eprintln!("dfget: {line}"));
+            print(if json { document(&inventory.to_json()) } else { inventory.to_string() })
+        }
+        Command::Info { name, json } => {
+            let info = Info::take(registry, &name).await?;
+            print(if json { document(&info.to_json()) } else { info.to_string() })
+        }
+    }
+}
+
+fn document(json: &serde_json::Value) -> String {
+    format!("{json:#}\n")
+}
+
+/// `println!` panics where stdout is closed.
+fn print(text: String) -> Result<(), Error> {
+    let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    written.map_err(|source| Error::LocalIo { action: "write", path: "stdout".into(), source })
+}
+
+/// The shim is this very file, also if another one has taken its name since.
+fn own_executable() -> Option<PathBuf> {
+    if cfg!(target_os = "linux") { Some("/proc/self/exe".into()) } else { std::env::current_exe().ok() }
+}
+
+fn log_to(opts: &Opts, progress: &Progress) {
+    let filter = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tonic", "tower"]
+        .into_iter()
+        .fold(Targets::new().with_default(opts.log_level), |filter, target| filter.with_target(target, Level::WARN))
+        .with_target("plugin", opts.plugin_log_level);
+    let stderr = progress.stderr();
+    let layer = tracing_subscriber::fmt::layer().without_time().with_writer(move || stderr.clone());
+    let subscriber = tracing_subscriber::registry().with(layer.with_target(false).with_filter(filter));
+    // Nobody has set one before: `main` calls this once.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}

@@ -63,9 +63,11 @@ fn resource(resource: Option<proto::Resource>) -> Result<crate::Request, Status>
 #[async_trait]
 impl ResourceClientService for Service {
     async fn init(&self, request: Request<proto::InitRequest>) -> Result<Response<proto::InitResponse>, Status> {
-        let options = request.into_inner().options;
-        let client = guarded(async { (self.open)(options) }).await?;
-        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        let proto::InitRequest { options, describe, .. } = request.into_inner();
+        if !describe {
+            let client = guarded(async { (self.open)(options) }).await?;
+            *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        }
         let attributes = self.attributes.as_map().clone();
         Ok(Response::new(proto::InitResponse { attributes, features: Vec::new() }))
     }

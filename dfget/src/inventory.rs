@@ -1,0 +1,242 @@
+//! All sources, in-tree and out-of-tree, with what each plugin says of itself: `dfget plugin`.
+
+use std::{
+    fmt::{self, Write},
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::Error,
+    plugin::{About, Plugin, discover::Candidate},
+    registry::{Registry, Source},
+};
+
+/// Plugins that are asked at the same time.
+const AT_ONCE: usize = 16;
+
+/// Everything `dfget plugin` lists.
+pub struct Inventory {
+    in_tree: Vec<&'static str>,
+    /// By directory, in search order; those of `--plugin` first, under none.
+    found: Vec<(Option<PathBuf>, Vec<Found>)>,
+}
+
+/// A plugin's file, and what came of asking it.
+pub struct Found {
+    candidate: Candidate,
+    state: State,
+}
+
+enum State {
+    Good(About),
+    Broken(Error),
+    /// Never used, so not asked: who is used instead.
+    Shadowed(&'static str),
+}
+
+impl Inventory {
+    /// Finds all plugins and asks each what it is.
+    pub async fn take(registry: &Registry) -> Self {
+        let mut found = Vec::new();
+        for (directory, candidates) in registry.search_path().all() {
+            found.extend(candidates.into_iter().map(|candidate| (directory.map(Path::to_owned), candidate)));
+        }
+        let asked = stream::iter(found).map(async |(directory, candidate)| {
+            let state = state_of(&candidate, registry).await;
+            (directory, Found { candidate, state })
+        });
+        let asked: Vec<(Option<PathBuf>, Found)> = asked.buffered(AT_ONCE).collect().await;
+        let mut by_directory: Vec<(Option<PathBuf>, Vec<Found>)> = vec![(None, Vec::new())];
+        let directories = registry.search_path().directories.iter();
+        by_directory.extend(directories.map(|directory| (Some(directory.clone()), Vec::new())));
+        for (directory, plugin) in asked {
+            let group = by_directory.iter_mut().find(|(other, _)| *other == directory);
+            group.expect("it was found in one of them").1.push(plugin);
+        }
+        Self { in_tree: registry.in_tree().collect(), found: by_directory }
+    }
+
+    /// Those that do not work, a line each.
+    pub fn broken(&self) -> impl Iterator<Item = String> {
+        self.plugins().filter_map(|plugin| match &plugin.state {
+            State::Broken(error) => Some(broken_line(&plugin.candidate.path, error)),
+            _ => None,
+        })
+    }
+
+    fn plugins(&self) -> impl Iterator<Item = &Found> {
+        self.found.iter().flat_map(|(_, plugins)| plugins)
+    }
+
+    /// The same as [`Display`](fmt::Display) has, and the broken ones too, as one document.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let searched: Vec<_> = self.found.iter().filter_map(|(directory, _)| directory.as_ref()).collect();
+        let plugins: Vec<Value> = self.plugins().map(Found::to_json).collect();
+        json!({ "inTree": self.in_tree, "searched": searched, "plugins": plugins })
+    }
+}
+
+async fn state_of(candidate: &Candidate, registry: &Registry) -> State {
+    if candidate.shadowed {
+        return State::Shadowed("a plugin of the same name in an earlier directory");
+    }
+    let pinned = registry.search_path().pinned.contains_key(&candidate.name);
+    if !pinned && registry.in_tree().any(|scheme| scheme == candidate.name) {
+        return State::Shadowed("the in-tree source");
+    }
+    match Plugin::describe(candidate, registry.settings()).await {
+        Ok(about) => State::Good(about),
+        Err(error) => State::Broken(error),
+    }
+}
+
+fn broken_line(path: &Path, error: &Error) -> String {
+    let details: String = error.details().iter().map(|line| format!("; {}", line.trim())).collect();
+    format!("{}: {}{details}", path.display(), chain(error))
+}
+
+fn chain(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+impl Found {
+    fn to_json(&self) -> Value {
+        let Candidate { name, path, .. } = &self.candidate;
+        let mut json = json!({ "name": name, "location": self.candidate.file_name(), "path": path });
+        match &self.state {
+            State::Good(about) => json["attributes"] = json!(about.attributes),
+            State::Broken(error) => json["error"] = json!({ "message": chain(error), "exitCode": error.exit_code() }),
+            State::Shadowed(by) => json["shadowedBy"] = json!(by),
+        }
+        json
+    }
+}
+
+impl fmt::Display for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for scheme in &self.in_tree {
+            writeln!(f, "source plugin: {scheme}, location: in-tree")?;
+        }
+        for (directory, plugins) in &self.found {
+            if let Some(directory) = directory {
+                writeln!(f, "search plugin in {}", directory.display())?;
+            }
+            plugins.iter().try_for_each(|plugin| write_plugin(f, plugin))?;
+        }
+        match self.plugins().next() {
+            Some(_) => Ok(()),
+            None => writeln!(f, "no out of tree plugin found"),
+        }
+    }
+}
+
+fn write_plugin(f: &mut fmt::Formatter<'_>, plugin: &Found) -> fmt::Result {
+    let (name, location) = (&plugin.candidate.name, plugin.candidate.file_name());
+    match &plugin.state {
+        State::Good(about) => {
+            writeln!(f, "resource plugin {name}, location: {location}, attribute: {}", json!(about.attributes))
+        }
+        State::Shadowed(by) => writeln!(f, "resource plugin {name}, location: {location}, shadowed by {by}"),
+        // On stderr, by `broken`.
+        State::Broken(_) => Ok(()),
+    }
+}
+
+/// One source in full: `dfget plugin info`.
+pub struct Info {
+    name: String,
+    plugin: Option<PluginInfo>,
+}
+
+struct PluginInfo {
+    path: PathBuf,
+    sha256: String,
+    about: About,
+}
+
+impl Info {
+    /// Asks the source that serves the scheme `name`.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NoSource`]: there is none
+    /// * those of [`Plugin::describe`]
+    /// * [`Error::LocalIo`]: its file cannot be read
+    pub async fn take(registry: &Registry, name: &str) -> Result<Self, Error> {
+        let plugin = match registry.find(name)? {
+            Source::InTree(_) => None,
+            Source::Plugin(candidate) => {
+                let about = Plugin::describe(&candidate, registry.settings()).await?;
+                let sha256 = sha256(&candidate.path).map_err(|source| Error::LocalIo {
+                    action: "read",
+                    path: candidate.path.clone(),
+                    source,
+                })?;
+                Some(PluginInfo { path: candidate.path, sha256, about })
+            }
+        };
+        Ok(Self { name: name.to_owned(), plugin })
+    }
+
+    /// The same as [`Display`](fmt::Display) has, as one document.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let Some(PluginInfo { path, sha256, about }) = &self.plugin else {
+            return json!({ "name": self.name, "location": "in-tree" });
+        };
+        json!({
+            "name": self.name,
+            "location": "out-of-tree",
+            "path": path,
+            "sha256": sha256,
+            "protocolVersion": about.app_version,
+            "features": about.features,
+            "attributes": about.attributes,
+            "startMilliseconds": milliseconds(about.start_time),
+        })
+    }
+}
+
+impl fmt::Display for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "name:      {}", self.name)?;
+        let Some(PluginInfo { path, sha256, about }) = &self.plugin else {
+            return writeln!(f, "location:  in-tree");
+        };
+        let features = if about.features.is_empty() { "none".into() } else { about.features.join(", ") };
+        writeln!(f, "path:      {}", path.display())?;
+        writeln!(f, "sha256:    {sha256}")?;
+        writeln!(f, "protocol:  {}", about.app_version)?;
+        writeln!(f, "features:  {features}")?;
+        writeln!(f, "started:   in {:.1} ms", milliseconds(about.start_time))?;
+        writeln!(f, "attribute:")?;
+        about.attributes.iter().try_for_each(|(key, value)| writeln!(f, "  {key}: {value}"))
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let (mut file, mut buffer) = (File::open(path)?, vec![0; 64 * 1024]);
+    while let read @ 1.. = file.read(&mut buffer)? {
+        hasher.update(&buffer[..read]);
+    }
+    Ok(hasher.finalize().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a String takes everything");
+        hex
+    }))
+}

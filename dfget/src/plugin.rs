@@ -1,0 +1,126 @@
+//! Out-of-tree sources: executables that are found, started, spoken to and stopped.
+//!
+//! * [`discover`]: by file name, in which directories
+//! * `executable`: what is no program is told before it is run
+//! * `exec`: the shim that becomes the plugin
+//! * `process`: the process group and its end
+//! * `greeting`, `connect`: handshake line and socket
+//! * `start`: all of these in order
+//! * `supervisor`: a running plugin, the reason of its end, its orderly stop
+//! * `client`, `assembly`: the trait in front of it, every message checked
+//! * `logs`: its stderr and stdout
+//!
+//! The only room that knows gRPC.
+
+mod assembly;
+mod client;
+mod connect;
+pub mod discover;
+mod environment;
+mod exec;
+mod executable;
+mod greeting;
+mod logs;
+mod process;
+mod socket_dir;
+mod start;
+mod status;
+mod supervisor;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use plugin_sdk::{Options, ResourceClient};
+
+pub use self::exec::run_if_asked;
+use self::{client::Proxy, discover::Candidate, supervisor::Running};
+use crate::error::Error;
+
+/// How plugins are started, and how long they may take.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// dfget's own executable, whose `main` calls [`run_if_asked`]. `None`, for a program that only uses the library:
+    /// plugins are executed directly, and if the host is killed they end by their life line alone.
+    pub shim: Option<PathBuf>,
+    /// Further environment variables that plugins inherit.
+    pub inherit: Vec<String>,
+    /// From its start to its answer to `Init`.
+    pub start_timeout: Duration,
+    /// Until a call is answered.
+    pub call_timeout: Duration,
+    /// Without a byte or a `Waiting` in a download.
+    pub stall_timeout: Duration,
+    /// From `Shutdown` to the end; then SIGTERM is sent.
+    pub shutdown_timeout: Duration,
+    /// From SIGTERM to the end; then SIGKILL is sent.
+    pub terminate_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shim: None,
+            inherit: Vec::new(),
+            start_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(1),
+            terminate_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What a plugin said of itself when it started. All texts are printable.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The application protocol version it chose.
+    pub app_version: u32,
+    /// `type`, `name`, `scheme` and whatever its author added.
+    pub attributes: BTreeMap<String, String>,
+    /// Its optional abilities.
+    pub features: Vec<String>,
+    /// How long it took to become ready.
+    pub start_time: Duration,
+}
+
+/// A plugin that was started. Dropping it kills the process; [`stop`](Self::stop) asks it to end.
+#[derive(Clone)]
+pub struct Plugin {
+    running: Arc<Running>,
+}
+
+impl Plugin {
+    /// Starts a plugin to download with.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Unexecutable`]: the file cannot be executed
+    /// * [`Error::Start`]: it did not become ready, and its process is gone
+    /// * [`Error::Source`]: it refused the options
+    /// * [`Error::LocalIo`]: no directory for its socket, or no process, could be made
+    pub async fn start(candidate: &Candidate, options: &Options, settings: &Settings) -> Result<Self, Error> {
+        let running = start::start(candidate, Some(options), settings).await?;
+        Ok(Self { running: Arc::new(running) })
+    }
+
+    /// Starts a plugin, asks what it is, and stops it.
+    ///
+    /// # Errors
+    ///
+    /// * as [`start`](Self::start), except that there are no options to be refused
+    pub async fn describe(candidate: &Candidate, settings: &Settings) -> Result<About, Error> {
+        let running = start::start(candidate, None, settings).await?;
+        running.stop().await;
+        Ok(running.about.clone())
+    }
+
+    /// The source that it is.
+    #[must_use]
+    pub fn client(&self) -> Arc<dyn ResourceClient> {
+        Arc::new(Proxy::new(Arc::clone(&self.running)))
+    }
+
+    /// Ends the plugin: `Shutdown`, then SIGTERM, then SIGKILL. Returns once its process group is gone.
+    pub async fn stop(&self) {
+        self.running.stop().await;
+    }
+}

@@ -1,0 +1,161 @@
+//! Finds plugins by their file names. Starts nothing and opens nothing.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use plugin_proto::FILE_NAME_PREFIX;
+
+/// Where plugins are looked for, in order.
+#[derive(Debug, Clone, Default)]
+pub struct SearchPath {
+    /// `--plugin SCHEME=PATH`: these files and no others for these schemes.
+    pub pinned: BTreeMap<String, PathBuf>,
+    /// Directories, the first one first.
+    pub directories: Vec<PathBuf>,
+}
+
+/// A file that looks like a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The scheme, from the file name.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Whether an earlier directory has one of the same name.
+    pub shadowed: bool,
+}
+
+impl Candidate {
+    /// The file's name, by which errors and listings call the plugin.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
+}
+
+impl SearchPath {
+    /// `explicit` directories, then those of `DFGET_PLUGIN_DIR`, then the default ones.
+    ///
+    /// A default directory that does not exist is left out, unless there would be none at all to show.
+    #[must_use]
+    pub fn new(pinned: BTreeMap<String, PathBuf>, explicit: Vec<PathBuf>) -> Self {
+        let listed = env::var_os("DFGET_PLUGIN_DIR").unwrap_or_default();
+        let mut directories = explicit;
+        directories.extend(env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()));
+        let defaults = default_directories();
+        directories.extend(defaults.iter().filter(|path| path.is_dir()).cloned());
+        if directories.is_empty() {
+            directories = defaults;
+        }
+        let mut seen = HashSet::new();
+        directories.retain(|directory| seen.insert(directory.clone()));
+        Self { pinned, directories }
+    }
+
+    /// The file that serves `scheme`: the first one found.
+    #[must_use]
+    pub fn find(&self, scheme: &str) -> Option<Candidate> {
+        let candidate = |path| Candidate { name: scheme.to_owned(), path, shadowed: false };
+        if let Some(path) = self.pinned.get(scheme) {
+            return Some(candidate(path.clone()));
+        }
+        let paths = self.directories.iter().map(|directory| directory.join(file_name(scheme)));
+        // Not `exists`: a dangling link is a plugin that cannot be executed, not one that is absent.
+        paths.into_iter().find(|path| path.symlink_metadata().is_ok()).map(candidate)
+    }
+
+    /// All plugins, a directory at a time and sorted within it; pinned ones first, under no directory.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Option<&Path>, Vec<Candidate>)> {
+        let mut seen: HashSet<String> = self.pinned.keys().cloned().collect();
+        let pinned = self.pinned.keys().filter_map(|name| self.find(name)).collect();
+        let mut all = vec![(None, pinned)];
+        for directory in &self.directories {
+            let candidates = candidates_in(directory).into_iter().map(|(name, path)| {
+                let shadowed = !seen.insert(name.clone());
+                Candidate { name, path, shadowed }
+            });
+            all.push((Some(directory.as_path()), candidates.collect()));
+        }
+        all
+    }
+}
+
+/// `d7y-resource-plugin-<scheme>`.
+#[must_use]
+pub fn file_name(scheme: &str) -> String {
+    format!("{FILE_NAME_PREFIX}{scheme}")
+}
+
+/// `~/.dragonfly/plugins` and `/usr/local/dragonfly/plugins`.
+fn default_directories() -> Vec<PathBuf> {
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let personal = home.map(|home| home.join(".dragonfly/plugins"));
+    personal.into_iter().chain([PathBuf::from("/usr/local/dragonfly/plugins")]).collect()
+}
+
+fn candidates_in(directory: &Path) -> BTreeMap<String, PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return BTreeMap::new() };
+    let named = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name().to_str()?.strip_prefix(FILE_NAME_PREFIX)?.to_owned();
+        is_name(&name).then(|| (name, entry.path()))
+    });
+    named.collect()
+}
+
+/// `[a-z0-9][a-z0-9+.-]*`.
+fn is_name(name: &str) -> bool {
+    let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    bytes.first().is_some_and(|&byte| first(byte)) && bytes.iter().all(|&byte| first(byte) || b"+.-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(names: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for name in names {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn only_names_of_schemes_are_plugins() {
+        let directory = directory(&[
+            "d7y-resource-plugin-a",
+            "d7y-resource-plugin-b+c.d-1",
+            "d7y-resource-plugin-",
+            "d7y-resource-plugin-X",
+            "d7y-resource-plugin-.part",
+            "d7y-resource-plugin-a_b",
+            "README",
+        ]);
+        let names: Vec<String> = candidates_in(directory.path()).into_keys().collect();
+        assert_eq!(names, ["a", "b+c.d-1"]);
+    }
+
+    #[test]
+    fn the_first_directory_wins_and_the_second_is_shadowed() {
+        let (first, second) =
+            (directory(&["d7y-resource-plugin-a"]), directory(&["d7y-resource-plugin-a", "d7y-resource-plugin-b"]));
+        let directories = vec![first.path().into(), second.path().into()];
+        let search = SearchPath { pinned: BTreeMap::new(), directories };
+        assert_eq!(search.find("a").unwrap().path, first.path().join("d7y-resource-plugin-a"));
+        let shadowed: Vec<bool> = search.all().into_iter().flat_map(|(_, found)| found).map(|c| c.shadowed).collect();
+        assert_eq!(shadowed, [false, true, false]);
+    }
+
+    #[test]
+    fn a_pinned_plugin_wins_over_all_directories() {
+        let found = directory(&["d7y-resource-plugin-a"]);
+        let pinned = BTreeMap::from([("a".to_owned(), PathBuf::from("/opt/my-plugin"))]);
+        let search = SearchPath { pinned, directories: vec![found.path().into()] };
+        assert_eq!(search.find("a").unwrap().path, Path::new("/opt/my-plugin"));
+    }
+}

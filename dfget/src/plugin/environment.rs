@@ -1,0 +1,48 @@
+//! What a plugin inherits of dfget's environment: an allow list, so that no token of the user's reaches it by accident.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::Path,
+};
+
+use plugin_proto::{APP_VERSIONS, environment as names};
+
+/// Inherited as they are, where set.
+const INHERITED: [&str; 17] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "LANG",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+];
+
+/// All of a plugin's environment. `named` are the variables the user adds with `--plugin-env`.
+pub(super) fn of_plugin(socket_dir: &Path, named: &[String]) -> Vec<(OsString, OsString)> {
+    let wanted = |name: &OsStr| {
+        name.to_str().is_some_and(|name| {
+            INHERITED.contains(&name) || name.starts_with("LC_") || named.iter().any(|wanted| wanted == name)
+        })
+    };
+    let versions = APP_VERSIONS.map(|version| version.to_string()).join(",");
+    let own: [(&str, &OsStr); 4] = [
+        (names::COOKIE_NAME, names::COOKIE_VALUE.as_ref()),
+        (names::PROTOCOL_VERSIONS, versions.as_ref()),
+        (names::SOCKET_DIR, socket_dir.as_os_str()),
+        (names::LIFE_LINE, names::LIFE_LINE_STDIN.as_ref()),
+    ];
+    let inherited = env::vars_os().filter(|(name, _)| wanted(name));
+    inherited.chain(own.map(|(name, value)| (name.into(), value.into()))).collect()
+}

@@ -1,0 +1,114 @@
+//! The last moment before a plugin: dfget, executed anew as a shim in the child, sets up what only the child itself
+//! can, then becomes the plugin.
+//!
+//! A shim and not `pre_exec`, because code between fork and exec may do next to nothing, and because the standard
+//! library then executes with `execvp`, which hands a file the kernel refuses to `/bin/sh`.
+
+use std::{
+    convert::Infallible,
+    env,
+    ffi::{CString, OsStr, OsString},
+    io::{self, Write},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::Path,
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    sys::signal::{SigHandler, Signal},
+};
+use rustix::process::{self, Pid, Resource, Rlimit};
+
+/// By this `argv[0]` dfget knows that it is the shim.
+const ARG0: &str = "dfget-plugin-exec";
+
+/// What begins the one line that the shim writes to stdout, in the handshake's place, if it fails. The errno follows.
+const FAILURE: &str = "\0dfget-plugin-exec ";
+
+/// Times to try a file that somebody is still writing: a plugin that was copied into its place a moment ago, while
+/// another thread of its writer was between fork and exec.
+const BUSY_TRIES: u32 = 5;
+
+/// How long to wait between them.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// The command line that makes `dfget`, the executable of this process, the shim for `plugin`.
+pub(super) fn command(dfget: &Path, plugin: &Path) -> std::process::Command {
+    use std::os::unix::process::CommandExt;
+    let mut command = std::process::Command::new(dfget);
+    command.arg0(ARG0).arg(std::process::id().to_string()).arg(plugin);
+    command
+}
+
+/// The reason, if `line` is the shim's.
+pub(super) fn failure(line: &[u8]) -> Option<io::Error> {
+    let errno = std::str::from_utf8(line).ok()?.strip_prefix(FAILURE)?.parse().ok()?;
+    Some(io::Error::from_raw_os_error(errno))
+}
+
+/// Becomes the plugin, if this process was started as the shim. `main` calls it before anything else.
+#[must_use]
+pub fn run_if_asked() -> Option<ExitCode> {
+    let mut arguments = env::args_os();
+    if arguments.next().as_deref() != Some(OsStr::new(ARG0)) {
+        return None;
+    }
+    let (host, plugin) = (arguments.next()?, arguments.next()?);
+    let Err(error) = become_plugin(host.to_str().and_then(|pid| pid.parse().ok())?, &plugin);
+    // Nobody is left to tell if this fails, too.
+    let _ = writeln!(io::stdout(), "{FAILURE}{}", error.raw_os_error().unwrap_or_default());
+    Some(ExitCode::FAILURE)
+}
+
+fn become_plugin(host: i32, plugin: &OsStr) -> io::Result<Infallible> {
+    end_with_host(host)?;
+    let no_core = Rlimit { current: Some(0), maximum: Some(0) };
+    process::setrlimit(Resource::Core, no_core)?;
+    // Whatever dfget's own caller left open is none of the plugin's business.
+    close_fds::set_fds_cloexec(3, &[]);
+    restore_sigpipe()?;
+    execute(plugin)
+}
+
+#[cfg(target_os = "linux")]
+fn end_with_host(host: i32) -> io::Result<()> {
+    process::set_parent_process_death_signal(Some(process::Signal::KILL))?;
+    rustix::thread::set_no_new_privs(true)?;
+    // It may have ended before the line above: then no signal comes any more.
+    if process::getppid() == Pid::from_raw(host) { Ok(()) } else { Err(Errno::ESRCH.into()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_host(_: i32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Rust ignores SIGPIPE before `main`, and a plugin would inherit that.
+#[allow(unsafe_code)]
+fn restore_sigpipe() -> io::Result<()> {
+    // SAFETY: the default action runs no code of ours.
+    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    Ok(())
+}
+
+fn execute(plugin: &OsStr) -> io::Result<Infallible> {
+    let path = CString::new(plugin.as_bytes())?;
+    let environment: Vec<CString> = env::vars_os().filter_map(variable).collect();
+    for _ in 1..BUSY_TRIES {
+        match nix::unistd::execve(&path, &[&path], &environment) {
+            Err(Errno::ETXTBSY) => thread::sleep(BUSY_PAUSE),
+            executed => return Ok(executed?),
+        }
+    }
+    Ok(nix::unistd::execve(&path, &[&path], &environment)?)
+}
+
+fn variable((name, value): (OsString, OsString)) -> Option<CString> {
+    let mut text = name.into_vec();
+    text.push(b'=');
+    text.extend(value.into_vec());
+    CString::new(text).ok()
+}

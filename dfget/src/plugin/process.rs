@@ -1,0 +1,160 @@
+//! A plugin's process and its process group: started, watched, signalled, reaped. The only place that spawns.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::{
+    net::unix::pipe,
+    sync::{oneshot, watch},
+    time::timeout,
+};
+
+use super::exec;
+use crate::error::Ending;
+
+/// What to start.
+pub(super) struct Launch<'a> {
+    pub(super) plugin: &'a Path,
+    /// All of it: nothing is inherited.
+    pub(super) environment: Vec<(OsString, OsString)>,
+    /// dfget's own executable, to be the shim; `None` executes the plugin directly, without what the shim sets up.
+    pub(super) shim: Option<PathBuf>,
+}
+
+/// A plugin's process. Dropping it kills the group.
+pub(super) struct Process {
+    group: Arc<Group>,
+    ended: watch::Receiver<Option<Ending>>,
+    /// Held open as long as this host lives; the plugin ends when it closes.
+    life_line: Mutex<Option<ChildStdin>>,
+}
+
+/// The ends of a plugin's stdout and stderr.
+pub(super) struct Pipes {
+    pub(super) stdout: pipe::Receiver,
+    pub(super) stderr: pipe::Receiver,
+}
+
+impl Process {
+    /// Starts the plugin on a thread of its own, which waits for it.
+    ///
+    /// One thread does both because Linux ties the parent-death signal to the *thread* that forked: one that ended
+    /// early, such as an idle one of a pool, would take the plugin with it.
+    pub(super) async fn spawn(launch: Launch<'_>) -> io::Result<(Self, Pipes)> {
+        let command = command(launch);
+        let (started, start) = oneshot::channel();
+        let (ending, ended) = watch::channel(None);
+        thread::Builder::new()
+            .name("plugin-keeper".into())
+            .stack_size(128 * 1024)
+            .spawn(move || keep(command, started, &ending))?;
+        let (group, [stdin, stdout, stderr]) = start.await.map_err(io::Error::other)??;
+        let process = Self { group, ended, life_line: Mutex::new(Some(ChildStdin::from(stdin))) };
+        let pipes =
+            Pipes { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
+        Ok((process, pipes))
+    }
+
+    /// How it ended, once it has. Cancel safe.
+    pub(super) async fn ended(&self) -> Ending {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(ending) => ending.expect("waited for"),
+            // The keeper cannot end before it has said so.
+            Err(_) => Ending::Signal(0),
+        }
+    }
+
+    /// As [`ended`](Self::ended), for at most `limit`.
+    pub(super) async fn ended_within(&self, limit: Duration) -> Option<Ending> {
+        timeout(limit, self.ended()).await.ok()
+    }
+
+    /// Asks the whole group to end: by the life line and by SIGTERM.
+    pub(super) fn terminate(&self) {
+        drop(self.life_line.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.group.signal(Signal::TERM);
+    }
+
+    /// Ends the whole group.
+    pub(super) fn kill(&self) {
+        self.group.signal(Signal::KILL);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A process group whose leader is the plugin.
+struct Group {
+    leader: Pid,
+    /// Once the leader is reaped its number may be another process's.
+    reaped: Mutex<bool>,
+}
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*reaped {
+            // Fails only if nobody is left to signal.
+            let _ = kill_process_group(self.leader, signal);
+        }
+    }
+
+    /// Reaps the leader, which has ended, and kills what it leaves behind, while its number is still its own.
+    fn reap(&self, child: &mut Child) -> io::Result<ExitStatus> {
+        let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = kill_process_group(self.leader, Signal::KILL);
+        *reaped = true;
+        child.wait()
+    }
+}
+
+fn command(launch: Launch<'_>) -> Command {
+    let mut command = match &launch.shim {
+        Some(dfget) => exec::command(dfget, launch.plugin),
+        None => Command::new(launch.plugin),
+    };
+    command.env_clear().envs(launch.environment).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+type Started = (Arc<Group>, [OwnedFd; 3]);
+
+/// The keeper's life: start the plugin, wait for its end, clear away.
+fn keep(mut command: Command, started: oneshot::Sender<io::Result<Started>>, ending: &watch::Sender<Option<Ending>>) {
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    let leader = Pid::from_child(&child);
+    let group = Arc::new(Group { leader, reaped: Mutex::new(false) });
+    let pipes = [
+        child.stdin.take().map(OwnedFd::from).expect("stdin is piped"),
+        child.stdout.take().map(OwnedFd::from).expect("stdout is piped"),
+        child.stderr.take().map(OwnedFd::from).expect("stderr is piped"),
+    ];
+    if started.send(Ok((Arc::clone(&group), pipes))).is_err() {
+        // Whoever wanted the plugin is gone, and nobody else will stop it.
+        group.signal(Signal::KILL);
+    }
+    // NOWAIT leaves a zombie, which keeps the group's number from being used again until `reap`.
+    while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(leader), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+    {
+    }
+    let status = group.reap(&mut child).map_or(Ending::Signal(0), Ending::from);
+    ending.send_replace(Some(status));
+}

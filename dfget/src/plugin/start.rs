@@ -1,0 +1,263 @@
+//! Starts a plugin, in three steps: launch a process, read its greeting and connect, introduce both ends.
+//!
+//! Whatever fails on the way kills the process and says why, in one [`Error`].
+
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use plugin_proto::{
+    FILE_NAME_PREFIX, HEALTH_SERVICE, PLUGIN_TYPE,
+    handshake::Handshake,
+    resource::{InitRequest, InitResponse, resource_client_client::ResourceClientClient},
+};
+use plugin_sdk::Options;
+use tokio::{
+    net::unix::pipe,
+    time::{sleep, timeout},
+};
+use tonic::{Status, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+use super::{
+    Settings,
+    connect::connect,
+    discover::Candidate,
+    environment, executable,
+    greeting::{Greeting, NoGreeting},
+    logs::Logs,
+    process::{Launch, Pipes, Process},
+    socket_dir::SocketDir,
+    status,
+    supervisor::Running,
+};
+use crate::{
+    error::{Error, StartFault},
+    escape::printable,
+};
+
+/// How long what a dead plugin wrote may take to be read.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long a plugin that closed its stdout, or its connection, has to turn out to be dead.
+const POST_MORTEM: Duration = Duration::from_millis(500);
+
+/// What dfget calls itself in `Init`.
+const HOST: &str = concat!("dfget/", env!("CARGO_PKG_VERSION"));
+
+/// Starts the plugin; `options` of `None` only asks what it is.
+///
+/// # Errors
+///
+/// * [`Error::Unexecutable`]: the file cannot be executed
+/// * [`Error::Start`]: it did not become ready, and the process is gone
+/// * [`Error::Source`]: it refused the options
+/// * [`Error::LocalIo`]: no directory for its socket, or no process, could be made
+pub(super) async fn start(
+    candidate: &Candidate,
+    options: Option<&Options>,
+    settings: &Settings,
+) -> Result<Running, Error> {
+    executable::check(&candidate.path)?;
+    let begun = Instant::now();
+    let mut launched = Launched::new(candidate, settings).await?;
+    let ready = match timeout(settings.start_timeout, launched.become_ready(candidate, options)).await {
+        Ok(ready) => ready,
+        Err(_) => Err(launched.unfinished(settings.start_timeout)),
+    };
+    match ready {
+        Ok(ready) => Ok(launched.into_running(candidate, ready, begun.elapsed(), settings)),
+        Err(failure) => Err(launched.bury(candidate, failure).await),
+    }
+}
+
+/// A plugin's process before anything is known of it.
+struct Launched {
+    process: Process,
+    stdout: pipe::Receiver,
+    logs: Logs,
+    greeting: Greeting,
+    greeted: bool,
+    socket_dir: SocketDir,
+}
+
+/// What is known of a plugin that answered.
+struct Ready {
+    handshake: Handshake,
+    channel: Channel,
+    introduced: InitResponse,
+}
+
+/// Why a plugin is not ready, before its process was asked whether it lives.
+enum Failure {
+    NotExecuted(io::Error),
+    /// It went away; or, if it lives, this.
+    Gone(StartFault),
+    Fault(StartFault),
+    /// It answered, and refused.
+    Refused(Status),
+}
+
+impl From<StartFault> for Failure {
+    fn from(fault: StartFault) -> Self {
+        match fault {
+            StartFault::Unreachable(_) => Self::Gone(fault),
+            fault => Self::Fault(fault),
+        }
+    }
+}
+
+impl From<NoGreeting> for Failure {
+    fn from(failure: NoGreeting) -> Self {
+        match failure {
+            NoGreeting::NotExecuted(error) => Self::NotExecuted(error),
+            NoGreeting::Closed => Self::Gone(StartFault::ClosedStdout),
+            NoGreeting::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl Launched {
+    async fn new(candidate: &Candidate, settings: &Settings) -> Result<Self, Error> {
+        let failed = |action| move |source| Error::LocalIo { action, path: candidate.path.clone(), source };
+        let socket_dir = SocketDir::create().map_err(failed("make a directory for the socket of"))?;
+        // A path without a slash would mean the current directory here, and something in PATH elsewhere.
+        let plugin = std::path::absolute(&candidate.path).map_err(failed("find"))?;
+        let launch = Launch {
+            plugin: &plugin,
+            environment: environment::of_plugin(socket_dir.path(), &settings.inherit),
+            shim: settings.shim.clone(),
+        };
+        let (process, Pipes { stdout, stderr }) = Process::spawn(launch).await.map_err(failed("start"))?;
+        let logs = Logs::read(&candidate.file_name(), stderr);
+        Ok(Self { process, stdout, logs, greeting: Greeting::default(), greeted: false, socket_dir })
+    }
+
+    async fn become_ready(&mut self, candidate: &Candidate, options: Option<&Options>) -> Result<Ready, Failure> {
+        let handshake = self.greet(&candidate.file_name()).await?;
+        self.greeted = true;
+        let channel = connect(&handshake, self.socket_dir.path()).await?;
+        // Nobody connects again. Without its file nothing is left behind even if all of us are killed.
+        self.socket_dir.remove();
+        let introduced = introduce(&channel, candidate, options).await?;
+        Ok(Ready { handshake, channel, introduced })
+    }
+
+    async fn greet(&mut self, name: &str) -> Result<Handshake, Failure> {
+        let warn = |line: &str| tracing::warn!("plugin {name} wrote to stdout before its handshake: {line}");
+        tokio::select! {
+            biased;
+            handshake = self.greeting.read(&mut self.stdout, warn) => Ok(handshake?),
+            // A grandchild may hold its stdout open.
+            () = async { self.process.ended().await; sleep(LAST_WORDS).await } => Err(NoGreeting::Closed.into()),
+        }
+    }
+
+    /// The time is up.
+    fn unfinished(&self, limit: Duration) -> Failure {
+        Failure::Fault(match self.greeted {
+            true => StartFault::Unanswered(limit),
+            false => StartFault::Silent(limit, self.greeting.so_far()),
+        })
+    }
+
+    fn into_running(self, candidate: &Candidate, ready: Ready, start_time: Duration, settings: &Settings) -> Running {
+        let Ready { handshake, channel, introduced } = ready;
+        let shown = introduced.attributes.iter().map(|(key, value)| (printable(key), printable(value)));
+        let about = super::About {
+            app_version: handshake.app_version,
+            attributes: shown.collect(),
+            features: introduced.features.iter().map(|feature| printable(feature)).collect(),
+            start_time,
+        };
+        Running::new(candidate.file_name(), about, channel, settings.clone(), self.process, self.stdout, self.logs)
+    }
+
+    /// Ends the process and turns a failure into the error that tells of it.
+    async fn bury(self, candidate: &Candidate, failure: Failure) -> Error {
+        let fault = match failure {
+            Failure::NotExecuted(error) => return not_executed(&candidate.path, &error),
+            Failure::Refused(status) => {
+                self.process.kill();
+                return status::refused(candidate.file_name(), status);
+            }
+            Failure::Fault(fault) => fault,
+            Failure::Gone(otherwise) => {
+                self.process.ended_within(POST_MORTEM).await.map_or(otherwise, StartFault::Ended)
+            }
+        };
+        self.process.kill();
+        self.process.ended_within(POST_MORTEM).await;
+        let last_words = self.logs.last_words(LAST_WORDS).await;
+        Error::Start { plugin: candidate.file_name(), fault, last_words }
+    }
+}
+
+fn not_executed(path: &Path, error: &io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "the interpreter or the dynamic loader that it names is missing",
+        io::ErrorKind::PermissionDenied => "its file system may be mounted noexec",
+        _ => "",
+    };
+    Error::Unexecutable { path: path.to_owned(), fact: error.to_string(), hint: hint.into() }
+}
+
+/// Health and `Init` at once: it saves a round trip, and a plugin without Health is none the worse.
+async fn introduce(
+    channel: &Channel,
+    candidate: &Candidate,
+    options: Option<&Options>,
+) -> Result<InitResponse, Failure> {
+    let request = InitRequest {
+        options: options.cloned().unwrap_or_default(),
+        scheme: candidate.name.clone(),
+        host: HOST.into(),
+        features: Vec::new(),
+        describe: options.is_none(),
+    };
+    let mut client = ResourceClientClient::new(channel.clone());
+    let (health, introduced) = tokio::join!(check_health(channel), client.init(request));
+    health?;
+    let introduced = introduced.map_err(refused)?.into_inner();
+    check_attributes(&introduced, candidate)?;
+    Ok(introduced)
+}
+
+fn refused(status: Status) -> Failure {
+    if status::is_local(&status) {
+        return Failure::Gone(StartFault::Unreachable(status::cause(&status)));
+    }
+    Failure::Refused(status)
+}
+
+async fn check_health(channel: &Channel) -> Result<(), StartFault> {
+    let request = HealthCheckRequest { service: HEALTH_SERVICE.into() };
+    match HealthClient::new(channel.clone()).check(request).await.map(|answer| answer.into_inner().status()) {
+        Ok(ServingStatus::NotServing) => Err(StartFault::NotServing("not serving".into())),
+        Ok(_) => Ok(()),
+        // If the connection is broken, Init says so.
+        Err(status) => {
+            tracing::debug!("no health from the plugin: {}", printable(status.message()));
+            Ok(())
+        }
+    }
+}
+
+/// In the order in which Dragonfly checks them.
+fn check_attributes(introduced: &InitResponse, candidate: &Candidate) -> Result<(), StartFault> {
+    let expect = |key: &'static str, expected: &str| {
+        let value = introduced.attributes.get(key);
+        if value.is_some_and(|value| value == expected) {
+            return Ok(());
+        }
+        Err(StartFault::BadAttribute(key, value.map(|value| printable(value)), expected.to_owned()))
+    };
+    expect("type", PLUGIN_TYPE)?;
+    // A file named on the command line may have any name.
+    if let Some(name) = candidate.file_name().strip_prefix(FILE_NAME_PREFIX) {
+        expect("name", name)?;
+    }
+    expect("scheme", &candidate.name)
+}

@@ -1,0 +1,128 @@
+//! Owns one running plugin up to its end, and knows why it ended.
+
+use std::time::Duration;
+
+use plugin_proto::goplugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient};
+use tokio::{net::unix::pipe, task::JoinHandle, time::timeout};
+use tonic::{Code, Status, transport::Channel};
+
+use super::{About, Settings, logs, logs::Logs, process::Process, status};
+use crate::{
+    error::{Ending, Error},
+    escape::printable_bytes,
+};
+
+/// How long a plugin whose connection broke has to turn out to be dead.
+const POST_MORTEM: Duration = Duration::from_millis(500);
+
+/// The same where only its answer looks like it.
+const QUICK_POST_MORTEM: Duration = Duration::from_millis(20);
+
+/// How long what a dead plugin wrote may take to be read.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// A plugin that is ready. Dropping it kills the process; [`stop`](Self::stop) asks it to end.
+pub(super) struct Running {
+    /// Its file name.
+    pub(super) name: String,
+    pub(super) about: About,
+    pub(super) channel: Channel,
+    pub(super) settings: Settings,
+    process: Process,
+    logs: Logs,
+    /// They end with the plugin, or with this.
+    drains: [JoinHandle<()>; 2],
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.drains.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Running {
+    pub(super) fn new(
+        name: String,
+        about: About,
+        channel: Channel,
+        settings: Settings,
+        process: Process,
+        stdout: pipe::Receiver,
+        logs: Logs,
+    ) -> Self {
+        let drains = [
+            tokio::spawn(logs::drain_stdout(name.clone(), stdout)),
+            tokio::spawn(drain_stdio(name.clone(), channel.clone())),
+        ];
+        Self { name, about, channel, settings, process, logs, drains }
+    }
+
+    /// One reason for a status that ended a call of `doing`: what became of the process, joined with what gRPC says.
+    pub(super) async fn explain(&self, status: Status, doing: &str) -> plugin_sdk::Error {
+        let local = status::is_local(&status);
+        let patience = match status.code() {
+            _ if local => POST_MORTEM,
+            Code::Internal | Code::Unknown => QUICK_POST_MORTEM,
+            _ => Duration::ZERO,
+        };
+        if let Some(ending) = self.process.ended_within(patience).await {
+            return host_error(self.crashed(ending, doing).await);
+        }
+        if local {
+            return host_error(self.protocol_error(status::cause(&status)));
+        }
+        status::source_error(status)
+    }
+
+    /// The stream of a download ended, and without its `End`.
+    pub(super) async fn explain_truncation(&self, received: u64, doing: &str) -> plugin_sdk::Error {
+        host_error(match self.process.ended_within(POST_MORTEM).await {
+            Some(ending) => self.crashed(ending, doing).await,
+            None => self.protocol_error(format!("the body of {doing} ended after {received} bytes without End")),
+        })
+    }
+
+    async fn crashed(&self, ending: Ending, doing: &str) -> Error {
+        let last_words = self.logs.last_words(LAST_WORDS).await;
+        Error::Crashed { plugin: self.name.clone(), ending, doing: doing.to_owned(), last_words }
+    }
+
+    pub(super) fn protocol_error(&self, fact: String) -> Error {
+        Error::Protocol { plugin: self.name.clone(), fact }
+    }
+
+    /// Asks the plugin to end, then tells it, then ends it. Returns once it and its process group are gone.
+    pub(super) async fn stop(&self) {
+        let shutdown = async {
+            // Any answer is fine: a Go plugin stops its server inside the call.
+            let _ = GrpcControllerClient::new(self.channel.clone()).shutdown(Empty {}).await;
+            self.process.ended().await
+        };
+        if timeout(self.settings.shutdown_timeout, shutdown).await.is_ok() {
+            return;
+        }
+        tracing::debug!("plugin {} does not end on Shutdown, sending SIGTERM", self.name);
+        self.process.terminate();
+        if self.process.ended_within(self.settings.terminate_timeout).await.is_none() {
+            tracing::debug!("plugin {} does not end on SIGTERM, sending SIGKILL", self.name);
+            self.process.kill();
+            self.process.ended_within(POST_MORTEM).await;
+        }
+    }
+}
+
+/// An error of this crate on its way through the trait; `Error::of_source` takes it out again.
+pub(super) fn host_error(error: Error) -> plugin_sdk::Error {
+    plugin_sdk::Error::internal(error)
+}
+
+/// A Go plugin's `fmt.Print` goes here, and blocks if nobody reads it.
+async fn drain_stdio(plugin: String, channel: Channel) {
+    let Ok(answer) = GrpcStdioClient::new(channel).stream_stdio(()).await else { return };
+    let mut pieces = answer.into_inner();
+    while let Ok(Some(piece)) = pieces.message().await {
+        for line in piece.data.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            tracing::debug!(target: "plugin", plugin, "stdout: {}", printable_bytes(line));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The URL of a resource: as the user wrote it for its source, taken apart and without secrets for dfget.
+
+use std::{fmt, str::FromStr};
+
+use url::Url;
+
+/// A URL. Its `Display` hides passwords and the values of the query, which may be signatures or tokens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResourceUrl {
+    text: String,
+    parsed: Url,
+}
+
+/// Why a text is no URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// There is nothing before a `:`.
+    #[error("it has no scheme, such as `https://`")]
+    NoScheme,
+    /// It cannot be parsed.
+    #[error("{0}")]
+    Invalid(url::ParseError),
+}
+
+impl ResourceUrl {
+    /// As the user wrote it, secrets included: for the source only.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// In lower case.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.parsed.scheme()
+    }
+
+    /// The last segment of the path, decoded, if that is a name for a file in the current directory.
+    #[must_use]
+    pub fn file_name(&self) -> Option<String> {
+        let segment = self.parsed.path().rsplit('/').next()?;
+        let name = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?.into_owned();
+        let harmless =
+            !matches!(name.as_str(), "" | "." | "..") && !name.contains(|c: char| c == '/' || c.is_control());
+        harmless.then_some(name)
+    }
+}
+
+impl FromStr for ResourceUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = Url::parse(text).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => UrlError::NoScheme,
+            error => UrlError::Invalid(error),
+        })?;
+        Ok(Self { text: text.to_owned(), parsed })
+    }
+}
+
+impl fmt::Display for ResourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.parsed.clone();
+        if shown.password().is_some() {
+            // Fails only for URLs that cannot have one.
+            let _ = shown.set_password(Some("***"));
+        }
+        if let Some(query) = shown.query() {
+            let names: Vec<String> = query.split('&').map(hide_value).collect();
+            shown.set_query(Some(&names.join("&")));
+        }
+        f.write_str(&crate::escape::printable(shown.as_str()))
+    }
+}
+
+impl fmt::Debug for ResourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResourceUrl({self})")
+    }
+}
+
+fn hide_value(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) => format!("{name}=***"),
+        // It may be a token without a name.
+        None => "***".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> ResourceUrl {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(url("https://me:secret@host/a?sig=abc&token").to_string(), "https://me:***@host/a?sig=***&***");
+        assert_eq!(format!("{:?}", url("s3://k:s@b/c")), "ResourceUrl(s3://k:***@b/c)");
+        assert_eq!(url("d7yfs://host:56001/path/to/resource").to_string(), "d7yfs://host:56001/path/to/resource");
+    }
+
+    #[test]
+    fn the_source_gets_what_the_user_wrote() {
+        assert_eq!(url("NPM://registry/@scope/a b?x=1").as_str(), "NPM://registry/@scope/a b?x=1");
+        assert_eq!(url("NPM://registry/x").scheme(), "npm");
+    }
+
+    #[test]
+    fn a_file_name_is_the_last_segment_if_it_is_harmless() {
+        assert_eq!(url("x://h/a/b%20c.txt?q").file_name().as_deref(), Some("b c.txt"));
+        for nameless in ["x://h", "x://h/", "x://h/a/..%2fb", "x://h/%2e%2e", "x://h/a%00", "x://h/%ff"] {
+            assert_eq!(url(nameless).file_name(), None, "{nameless}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_explained() {
+        assert_eq!("host/path".parse::<ResourceUrl>().unwrap_err().to_string(), "it has no scheme, such as `https://`");
+        assert!("http://".parse::<ResourceUrl>().is_err());
+    }
+}
