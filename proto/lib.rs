@@ -11,6 +11,8 @@
 pub mod environment;
 pub mod handshake;
 pub mod limits;
+#[cfg(test)]
+mod transcript_test;
 
 /// Generated from `dragonfly/plugin/resource/v1/resource.proto`.
 #[allow(missing_docs, unreachable_pub, clippy::all)]

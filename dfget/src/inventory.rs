@@ -100,7 +100,9 @@ async fn state_of(candidate: &Candidate, registry: &Registry) -> State {
 
 fn broken_line(path: &Path, error: &Error) -> String {
     let details: String = error.details().iter().map(|line| format!("; {}", line.trim())).collect();
-    format!("{}: {}{details}", path.display(), chain(error))
+    let (path, fact) = (path.display().to_string(), chain(error));
+    // Some errors name the file themselves, others the plugin only.
+    if fact.contains(&path) { format!("{fact}{details}") } else { format!("{path}: {fact}{details}") }
 }
 
 fn chain(error: &Error) -> String {

@@ -79,6 +79,12 @@ impl fmt::Debug for ResourceUrl {
     }
 }
 
+/// A URL without its secrets, of whatever a caller of the library took for one.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    text.parse::<ResourceUrl>().map_or_else(|_| "the resource".into(), |url| url.to_string())
+}
+
 fn hide_value(pair: &str) -> String {
     match pair.split_once('=') {
         Some((name, _)) => format!("{name}=***"),

@@ -35,7 +35,7 @@ pub enum Error {
     /// The URL, the header or an option makes no sense to this source. `INVALID_ARGUMENT`: not retried, exit 24.
     #[error("{0}")]
     InvalidRequest(String),
-    /// The range begins behind the resource's end. `OUT_OF_RANGE`: not retried, exit 24.
+    /// The range begins at the resource's end or behind it. `OUT_OF_RANGE`: not retried, exit 24.
     #[error("{0}")]
     OutOfRange(String),
     /// This source cannot do that at all. `UNIMPLEMENTED`: the host falls back where it can.

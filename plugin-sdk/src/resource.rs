@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use crate::wire::millis;
+
 /// A resource, and what to send along to its storage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
@@ -69,7 +71,7 @@ impl Range {
     }
 }
 
-/// Tells one version of a resource from another. Two validators are of one version if they are equal.
+/// Tells one version of a resource from another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Validator {
     /// Opaque; quotes and `W/` included, as HTTP has it.
@@ -92,7 +94,8 @@ impl Validator {
     pub fn matches(&self, current: &Self) -> bool {
         match (&self.etag, &current.etag) {
             (Some(mine), Some(theirs)) => mine == theirs,
-            _ => self.last_modified.is_some() && self.last_modified == current.last_modified,
+            // In milliseconds, as the wire has them: storages know finer ones.
+            _ => self.last_modified.is_some() && self.last_modified.map(millis) == current.last_modified.map(millis),
         }
     }
 }
@@ -138,6 +141,8 @@ pub struct Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -158,6 +163,8 @@ mod tests {
         assert!(validator(Some("a"), None).matches(&validator(Some("a"), now)));
         assert!(!validator(Some("a"), now).matches(&validator(Some("b"), now)));
         assert!(validator(None, now).matches(&validator(Some("b"), now)));
+        let finer = now.map(|now| now + Duration::from_micros(999));
+        assert!(validator(None, now).matches(&validator(None, finer)));
         assert!(!validator(None, None).matches(&validator(None, None)));
     }
 }

@@ -13,10 +13,10 @@ use crate::{Digest, DownloadRequest, Entry, Error, Header, Metadata, Opened, Ran
 /// Milliseconds since the epoch, rounded down; negative before it.
 #[must_use]
 pub fn millis(time: SystemTime) -> i64 {
-    let saturated = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let saturated = |millis: u128| i64::try_from(millis).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => saturated(after),
-        Err(before) => -saturated(before.duration()),
+        Ok(after) => saturated(after.as_millis()),
+        Err(before) => -saturated(before.duration().as_nanos().div_ceil(1_000_000)),
     }
 }
 
@@ -247,6 +247,7 @@ mod tests {
         for moment in [0, 1, -1, 1_639_385_584_123, -62_135_596_800_000] {
             assert_eq!(time(moment).map(millis), Some(moment));
         }
+        assert_eq!(millis(UNIX_EPOCH - Duration::from_micros(1)), -1);
     }
 
     #[test]

@@ -37,8 +37,10 @@ impl fmt::Display for Ending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartFault {
-    /// It ended.
+    /// It ended before it wrote a handshake line.
     Ended(Ending),
+    /// It ended after that, before it answered its first calls.
+    EndedUnanswered(Ending),
     /// It wrote no whole handshake line in time; with what it wrote so far.
     Silent(Duration, String),
     /// It closed its stdout without a handshake line, and lives.
@@ -70,6 +72,7 @@ impl fmt::Display for StartFault {
         let seconds = |limit: &Duration| humantime::format_duration(*limit).to_string();
         match self {
             Self::Ended(ending) => write!(f, "{ending} before its handshake"),
+            Self::EndedUnanswered(ending) => write!(f, "{ending} before it answered its first call"),
             Self::Silent(limit, text) if text.is_empty() => write!(f, "wrote no handshake in {}", seconds(limit)),
             Self::Silent(limit, text) => {
                 write!(f, "wrote no whole handshake line in {}, only `{text}`", seconds(limit))

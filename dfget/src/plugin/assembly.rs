@@ -15,6 +15,8 @@ pub(super) struct Assembly {
     received: u64,
     /// Bytes that must come, where known.
     expected: Option<u64>,
+    /// Bytes that may come: those that were asked for.
+    limit: Option<u64>,
     ended: bool,
 }
 
@@ -49,9 +51,10 @@ impl Assembly {
         };
         let expected = check_range(asked, &opened)?;
         let mut opened = Opened::from(opened);
+        let limit = expected.or(asked.length.filter(|_| opened.range.start == asked.start));
         opened.range.length = expected;
         opened.metadata.content_type = opened.metadata.content_type.map(|text| printable(&text));
-        Ok((Self { next: opened.range.start, received: 0, expected, ended: false }, opened))
+        Ok((Self { next: opened.range.start, received: 0, expected, limit, ended: false }, opened))
     }
 
     /// Judges any later message.
@@ -81,8 +84,8 @@ impl Assembly {
             return protocol(format!("a chunk came for offset {offset}, expected {}", self.next));
         }
         let received = self.received.saturating_add(length);
-        if let Some(expected) = self.expected.filter(|expected| received > *expected) {
-            return protocol(format!("it sends more than the {expected} bytes announced"));
+        if let Some(limit) = self.limit.filter(|limit| received > *limit) {
+            return protocol(format!("it sends more than {limit} bytes, which is all that it should"));
         }
         self.received = received;
         self.next = self.next.saturating_add(length);
@@ -113,7 +116,12 @@ fn check_range(asked: Range, opened: &WireOpened) -> Result<Option<u64>, Violati
     }
     let rest = total.map(|total| total - served.start.min(total));
     if served.start != asked.start {
-        return Ok(served.length.or(rest));
+        return match (served.length, total) {
+            (Some(served), Some(total)) if served != total => {
+                protocol(format!("it serves {served} bytes from 0 instead of the range, and not all {total}"))
+            }
+            _ => Ok(served.length.or(rest)),
+        };
     }
     let wanted = match (asked.length, rest) {
         (Some(length), Some(rest)) => Some(length.min(rest)),
@@ -197,7 +205,10 @@ mod tests {
         assert_eq!(assemble(asked, vec![opened(2, Some(1), Some(3)), chunk(2, "l"), end(1)]), Ok(1));
         assert_eq!(assemble(asked, vec![opened(0, Some(5), Some(5)), chunk(0, "hello"), end(5)]), Ok(5));
         assert_eq!(assemble(asked, vec![opened(0, None, None), chunk(0, "hello"), end(5)]), Ok(5));
+        let unknown = vec![opened(2, None, None), chunk(2, "llo")];
+        assert_eq!(assemble(asked, unknown), Err("it sends more than 2 bytes, which is all that it should".into()));
         let wrong = |message| assemble(asked, vec![message]).unwrap_err();
+        assert_eq!(wrong(opened(0, Some(4), Some(5))), "it serves 4 bytes from 0 instead of the range, and not all 5");
         assert_eq!(wrong(opened(1, Some(2), Some(5))), "it opened at offset 1, asked for 2");
         assert_eq!(wrong(opened(2, Some(3), Some(5))), "it announces 3 bytes, asked for 2");
         assert_eq!(wrong(opened(2, Some(1), Some(5))), "it announces 1 bytes, asked for 2");
@@ -217,9 +228,9 @@ mod tests {
     #[test]
     fn more_bytes_than_announced_are_refused_before_they_are_written() {
         let messages = vec![opened(0, Some(4), Some(4)), chunk(0, "hello")];
-        assert_eq!(assemble(WHOLE, messages), Err("it sends more than the 4 bytes announced".into()));
+        assert_eq!(assemble(WHOLE, messages), Err("it sends more than 4 bytes, which is all that it should".into()));
         let messages = vec![opened(0, None, Some(4)), chunk(0, "hello")];
-        assert_eq!(assemble(WHOLE, messages), Err("it sends more than the 4 bytes announced".into()));
+        assert_eq!(assemble(WHOLE, messages), Err("it sends more than 4 bytes, which is all that it should".into()));
     }
 
     #[test]

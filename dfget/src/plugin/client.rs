@@ -22,7 +22,7 @@ use super::{
     assembly::{Assembly, Step, Violation},
     supervisor::{Running, host_error},
 };
-use crate::error::Error;
+use crate::{error::Error, url::shown};
 
 /// What the engine sees of a plugin.
 #[derive(Clone)]
@@ -79,12 +79,12 @@ impl ResourceClient for Proxy {
     }
 
     async fn download(&self, request: &DownloadRequest) -> Result<Download, SourceError> {
-        let message: proto::DownloadRequest = request.clone().into();
-        let messages = self.call(&request.request.url, self.stub().download(message)).await;
+        let (doing, message) = (shown(&request.request.url), proto::DownloadRequest::from(request.clone()));
+        let messages = self.call(&doing, self.stub().download(message)).await;
         let mut stream = BodyStream {
             messages: messages.map_err(|error| self.mandatory("Download", error))?,
             proxy: self.clone(),
-            doing: request.request.url.clone(),
+            doing,
             assembly: None,
         };
         let first = stream.message().await?;
@@ -125,7 +125,7 @@ impl ResourceClient for Proxy {
     async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, SourceError>>, SourceError> {
         let message = ListRequest { resource: Some(request.clone().into()) };
         let pages = self.call("a listing", self.stub().list(message)).await?;
-        let (proxy, doing) = (self.clone(), request.url.clone());
+        let (proxy, doing) = (self.clone(), shown(&request.url));
         let pages = stream::try_unfold((pages, proxy, doing), async |(mut pages, proxy, doing)| {
             let page: Option<ListResponse> = proxy.next(&mut pages, &doing).await?;
             Ok(page.map(|page| (page, (pages, proxy, doing))))

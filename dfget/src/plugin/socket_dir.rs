@@ -27,7 +27,8 @@ pub(super) struct SocketDir {
 }
 
 impl SocketDir {
-    /// Makes one below `TMPDIR`, or below `/tmp` where that would make the socket's path too long.
+    /// Makes one below `TMPDIR`, or below `/tmp` where a socket's path would be too long or unfit for the
+    /// handshake line.
     pub(super) fn create() -> io::Result<Self> {
         let base = base();
         sweep(&base);
@@ -51,7 +52,12 @@ impl SocketDir {
 fn base() -> PathBuf {
     let base = env::temp_dir();
     let longest = base.as_os_str().len() + 1 + PREFIX.len() + 8 + 1 + SOCKET_NAME;
-    if base.is_absolute() && longest <= limits::SOCKET_PATH { base } else { PathBuf::from("/tmp") }
+    if base.is_absolute() && longest <= limits::SOCKET_PATH && fits_a_field(&base) { base } else { "/tmp".into() }
+}
+
+/// Whether the path can stand in a handshake line.
+fn fits_a_field(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| !text.contains(|c: char| c == '|' || c == ' ' || c.is_control()))
 }
 
 /// Removes the directories of hosts that were killed. Failures leave work for the next dfget, nothing worse.
@@ -83,6 +89,14 @@ mod tests {
         let long_ago = SystemTime::now() - 2 * SWEEP_AGE;
         File::open(&path).unwrap().set_modified(long_ago).unwrap();
         path
+    }
+
+    #[test]
+    fn a_path_that_would_break_the_handshake_line_is_not_used() {
+        assert!(fits_a_field(Path::new("/tmp/größe")));
+        for path in ["/tmp/a b", "/tmp/a|b", "/tmp/a\tb"] {
+            assert!(!fits_a_field(Path::new(path)), "{path}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ use super::{
     process::{Launch, Pipes, Process},
     socket_dir::SocketDir,
     status,
-    supervisor::Running,
+    supervisor::{Drains, Running},
 };
 use crate::{
     error::{Error, StartFault},
@@ -76,7 +76,8 @@ pub(super) async fn start(
 /// A plugin's process before anything is known of it.
 struct Launched {
     process: Process,
-    stdout: pipe::Receiver,
+    /// `None` once it is drained.
+    stdout: Option<pipe::Receiver>,
     logs: Logs,
     greeting: Greeting,
     greeted: bool,
@@ -88,6 +89,7 @@ struct Ready {
     handshake: Handshake,
     channel: Channel,
     introduced: InitResponse,
+    drains: Drains,
 }
 
 /// Why a plugin is not ready, before its process was asked whether it lives.
@@ -132,24 +134,28 @@ impl Launched {
         };
         let (process, Pipes { stdout, stderr }) = Process::spawn(launch).await.map_err(failed("start"))?;
         let logs = Logs::read(&candidate.file_name(), stderr);
-        Ok(Self { process, stdout, logs, greeting: Greeting::default(), greeted: false, socket_dir })
+        Ok(Self { process, stdout: Some(stdout), logs, greeting: Greeting::default(), greeted: false, socket_dir })
     }
 
     async fn become_ready(&mut self, candidate: &Candidate, options: Option<&Options>) -> Result<Ready, Failure> {
-        let handshake = self.greet(&candidate.file_name()).await?;
+        let name = candidate.file_name();
+        let handshake = self.greet(&name).await?;
         self.greeted = true;
         let channel = connect(&handshake, self.socket_dir.path()).await?;
         // Nobody connects again. Without its file nothing is left behind even if all of us are killed.
         self.socket_dir.remove();
+        // Before the first call: a plugin that prints while it answers blocks on a full pipe.
+        let drains = Drains::start(&name, self.stdout.take(), channel.clone());
         let introduced = introduce(&channel, candidate, options).await?;
-        Ok(Ready { handshake, channel, introduced })
+        Ok(Ready { handshake, channel, introduced, drains })
     }
 
     async fn greet(&mut self, name: &str) -> Result<Handshake, Failure> {
         let warn = |line: &str| tracing::warn!("plugin {name} wrote to stdout before its handshake: {line}");
+        let stdout = self.stdout.as_mut().expect("it is drained only after the greeting");
         tokio::select! {
             biased;
-            handshake = self.greeting.read(&mut self.stdout, warn) => Ok(handshake?),
+            handshake = self.greeting.read(stdout, warn) => Ok(handshake?),
             // A grandchild may hold its stdout open.
             () = async { self.process.ended().await; sleep(LAST_WORDS).await } => Err(NoGreeting::Closed.into()),
         }
@@ -164,7 +170,7 @@ impl Launched {
     }
 
     fn into_running(self, candidate: &Candidate, ready: Ready, start_time: Duration, settings: &Settings) -> Running {
-        let Ready { handshake, channel, introduced } = ready;
+        let Ready { handshake, channel, introduced, drains } = ready;
         let shown = introduced.attributes.iter().map(|(key, value)| (printable(key), printable(value)));
         let about = super::About {
             app_version: handshake.app_version,
@@ -172,7 +178,15 @@ impl Launched {
             features: introduced.features.iter().map(|feature| printable(feature)).collect(),
             start_time,
         };
-        Running::new(candidate.file_name(), about, channel, settings.clone(), self.process, self.stdout, self.logs)
+        Running {
+            name: candidate.file_name(),
+            about,
+            channel,
+            settings: settings.clone(),
+            process: self.process,
+            logs: self.logs,
+            _drains: drains,
+        }
     }
 
     /// Ends the process and turns a failure into the error that tells of it.
@@ -185,7 +199,8 @@ impl Launched {
             }
             Failure::Fault(fault) => fault,
             Failure::Gone(otherwise) => {
-                self.process.ended_within(POST_MORTEM).await.map_or(otherwise, StartFault::Ended)
+                let ended = if self.greeted { StartFault::EndedUnanswered } else { StartFault::Ended };
+                self.process.ended_within(POST_MORTEM).await.map_or(otherwise, ended)
             }
         };
         self.process.kill();

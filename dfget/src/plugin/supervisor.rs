@@ -28,35 +28,33 @@ pub(super) struct Running {
     pub(super) about: About,
     pub(super) channel: Channel,
     pub(super) settings: Settings,
-    process: Process,
-    logs: Logs,
-    /// They end with the plugin, or with this.
-    drains: [JoinHandle<()>; 2],
+    pub(super) process: Process,
+    pub(super) logs: Logs,
+    pub(super) _drains: Drains,
 }
 
-impl Drop for Running {
+/// The readers of what a plugin prints. They end with the plugin, or with this.
+pub(super) struct Drains([JoinHandle<()>; 2]);
+
+impl Drains {
+    pub(super) fn start(plugin: &str, stdout: Option<pipe::Receiver>, channel: Channel) -> Self {
+        let (name, other) = (plugin.to_owned(), plugin.to_owned());
+        let stdout = async move {
+            if let Some(stdout) = stdout {
+                logs::drain_stdout(name, stdout).await;
+            }
+        };
+        Self([tokio::spawn(stdout), tokio::spawn(drain_stdio(other, channel))])
+    }
+}
+
+impl Drop for Drains {
     fn drop(&mut self) {
-        self.drains.iter().for_each(JoinHandle::abort);
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 
 impl Running {
-    pub(super) fn new(
-        name: String,
-        about: About,
-        channel: Channel,
-        settings: Settings,
-        process: Process,
-        stdout: pipe::Receiver,
-        logs: Logs,
-    ) -> Self {
-        let drains = [
-            tokio::spawn(logs::drain_stdout(name.clone(), stdout)),
-            tokio::spawn(drain_stdio(name.clone(), channel.clone())),
-        ];
-        Self { name, about, channel, settings, process, logs, drains }
-    }
-
     /// One reason for a status that ended a call of `doing`: what became of the process, joined with what gRPC says.
     pub(super) async fn explain(&self, status: Status, doing: &str) -> plugin_sdk::Error {
         let local = status::is_local(&status);
