@@ -1,9 +1,10 @@
 //! The command `dfget`: argv → run → the error, once → the exit status.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
 };
 
 use dfget::{
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     match Opts::parse().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", Report(&error));
+            // In one write, so that nobody else's line comes between.
+            let _ = io::stderr().write_all(format!("{}\n", Report(&error)).as_bytes());
             if let Error::Interrupted { signal } = error {
                 signals::end_by(signal);
             }
@@ -40,26 +42,31 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     opts.plugins.shim = own_executable();
     let progress = Progress::new(opts.progress);
     log_to(&opts, &progress);
-    let registry = Registry::new(IN_TREE, opts.search, opts.plugins);
+    let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(internal("start the"))?;
-    let result = runtime.block_on(async {
-        let mut signals = Signals::listen().map_err(internal("listen for signals in the"))?;
-        let result = tokio::select! {
-            result = execute(opts.command, &registry, &progress) => result,
-            signal = signals.next() => Err(Error::Interrupted { signal }),
-        };
-        tokio::select! {
-            () = registry.stop() => result,
-            // A second one does not wait for the plugins: they are killed when the registry goes.
-            signal = signals.next() => Err(Error::Interrupted { signal }),
-        }
-    });
+    // On a worker, next to the sockets: from this thread every message would cost a wake-up more.
+    let work = runtime.spawn(work(opts.command, Arc::clone(&registry), progress));
+    let result = runtime.block_on(work).map_err(io::Error::other).map_err(internal("run in the"))?;
     drop(registry);
     // A write that hangs must not keep the process.
     runtime.shutdown_background();
     result
+}
+
+async fn work(command: Command, registry: Arc<Registry>, progress: Progress) -> Result<(), Error> {
+    let failed = |source| Error::LocalIo { action: "listen for signals in the", path: "runtime".into(), source };
+    let mut signals = Signals::listen().map_err(failed)?;
+    let result = tokio::select! {
+        result = execute(command, &registry, &progress) => result,
+        signal = signals.next() => Err(Error::Interrupted { signal }),
+    };
+    tokio::select! {
+        () = registry.stop() => result,
+        // A second one does not wait for the plugins: they are killed when the registry goes.
+        signal = signals.next() => Err(Error::Interrupted { signal }),
+    }
 }
 
 async fn execute(command: Command, registry: &Registry, progress: &Progress) -> Result<(), Error> {
@@ -68,11 +75,11 @@ async fn execute(command: Command, registry: &Registry, progress: &Progress) -> 
         Command::List { json } => {
             let inventory = Inventory::take(registry).await;
             inventory.broken().for_each(|line| eprintln!("dfget: {line}"));
-            print(if json { document(&inventory.to_json()) } else { inventory.to_string() })
+            print(&if json { document(&inventory.to_json()) } else { inventory.to_string() })
         }
         Command::Info { name, json } => {
             let info = Info::take(registry, &name).await?;
-            print(if json { document(&info.to_json()) } else { info.to_string() })
+            print(&if json { document(&info.to_json()) } else { info.to_string() })
         }
     }
 }
@@ -82,7 +89,7 @@ fn document(json: &serde_json::Value) -> String {
 }
 
 /// `println!` panics where stdout is closed.
-fn print(text: String) -> Result<(), Error> {
+fn print(text: &str) -> Result<(), Error> {
     let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     written.map_err(|source| Error::LocalIo { action: "write", path: "stdout".into(), source })
 }
@@ -98,7 +105,9 @@ fn log_to(opts: &Opts, progress: &Progress) {
         .fold(Targets::new().with_default(opts.log_level), |filter, target| filter.with_target(target, Level::WARN))
         .with_target("plugin", opts.plugin_log_level);
     let stderr = progress.stderr();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let layer = tracing_subscriber::fmt::layer().without_time().with_writer(move || stderr.clone());
+    let layer = layer.with_ansi(io::stderr().is_terminal() && !no_color);
     let subscriber = tracing_subscriber::registry().with(layer.with_target(false).with_filter(filter));
     // Nobody has set one before: `main` calls this once.
     let _ = tracing::subscriber::set_global_default(subscriber);

@@ -73,7 +73,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// * [`Error::NoSource`]: nobody
+    /// * [`Error::NoSource`]: nobody does
     pub fn find(&self, scheme: &str) -> Result<Source, Error> {
         let plugin = self.search.find(scheme);
         match (self.in_tree.get(scheme), plugin) {

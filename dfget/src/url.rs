@@ -60,6 +60,9 @@ impl FromStr for ResourceUrl {
 
 impl fmt::Display for ResourceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.parsed.password().is_none() && self.parsed.query().is_none() {
+            return f.write_str(&crate::escape::printable(&self.text));
+        }
         let mut shown = self.parsed.clone();
         if shown.password().is_some() {
             // Fails only for URLs that cannot have one.
@@ -105,6 +108,7 @@ mod tests {
     fn secrets_are_not_shown() {
         assert_eq!(url("https://me:secret@host/a?sig=abc&token").to_string(), "https://me:***@host/a?sig=***&***");
         assert_eq!(format!("{:?}", url("s3://k:s@b/c")), "ResourceUrl(s3://k:***@b/c)");
+        assert_eq!(url("share:///../x").to_string(), "share:///../x");
         assert_eq!(url("d7yfs://host:56001/path/to/resource").to_string(), "d7yfs://host:56001/path/to/resource");
     }
 

@@ -87,6 +87,18 @@ impl Validator {
         self.etag.is_none() && self.last_modified.is_none()
     }
 
+    /// Fails unless a resource that has the validator `current` is of this version. An empty validator is any.
+    ///
+    /// # Errors
+    ///
+    /// * [`Changed`](crate::Error::Changed): it is another version
+    pub fn require(&self, current: &Self) -> Result<(), crate::Error> {
+        if self.is_empty() || self.matches(current) {
+            return Ok(());
+        }
+        Err(crate::Error::Changed("it is another version than before".into()))
+    }
+
     /// Whether a resource that has the validator `current` is the version that this one was taken from.
     ///
     /// An ETag decides where both have one, else the time does; where neither can be compared the answer is no.

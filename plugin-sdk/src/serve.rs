@@ -69,7 +69,9 @@ fn run(service: Service) -> io::Result<()> {
     let environment = Environment::read()?;
     let stdio = Stdio::capture()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let ended = runtime.block_on(serve_until_ended(&environment, stdio, service));
+    // On a worker, next to the socket: from this thread every accept would cost a wake-up more.
+    let served = runtime.spawn(async move { serve_until_ended(&environment, stdio, service).await });
+    let ended = runtime.block_on(served).map_err(io::Error::other).flatten();
     // A thread that still reads from a storage must not keep the process.
     runtime.shutdown_background();
     ended

@@ -195,7 +195,7 @@ impl Launched {
             Failure::NotExecuted(error) => return not_executed(&candidate.path, &error),
             Failure::Refused(status) => {
                 self.process.kill();
-                return status::refused(candidate.file_name(), status);
+                return status::refused(candidate.file_name(), &status);
             }
             Failure::Fault(fault) => fault,
             Failure::Gone(otherwise) => {

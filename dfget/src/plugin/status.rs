@@ -26,7 +26,7 @@ pub(super) fn cause(status: &Status) -> String {
 }
 
 /// The source's own answer, its text printable.
-pub(super) fn source_error(status: Status) -> plugin_sdk::Error {
+pub(super) fn source_error(status: &Status) -> plugin_sdk::Error {
     let text = printable(status.message());
     let details = status.details().to_vec().into();
     let text = if text.is_empty() { format!("no reason given ({:?})", status.code()) } else { text };
@@ -34,7 +34,7 @@ pub(super) fn source_error(status: Status) -> plugin_sdk::Error {
 }
 
 /// A plugin answered `Init`, and refused what it was asked to be.
-pub(super) fn refused(plugin: String, status: Status) -> Error {
+pub(super) fn refused(plugin: String, status: &Status) -> Error {
     if status.code() == Code::Unimplemented {
         return Error::Protocol { plugin, fact: "it does not implement Init".into() };
     }

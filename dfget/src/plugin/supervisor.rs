@@ -69,7 +69,7 @@ impl Running {
         if local {
             return host_error(self.protocol_error(status::cause(&status)));
         }
-        status::source_error(status)
+        status::source_error(&status)
     }
 
     /// The stream of a download ended, and without its `End`.

@@ -39,9 +39,7 @@ impl ResourceClient for Http {
         let asked = with_validator(with_range(asked, request.range), &request.validator);
         let answer = successful(self.send(asked).await?)?;
         let metadata = metadata_of(&answer)?;
-        if !request.validator.is_empty() && !request.validator.matches(&metadata.validator) {
-            return Err(Error::Changed("it is another version than before".into()));
-        }
+        request.validator.require(&metadata.validator)?;
         let range = match answer.status() {
             StatusCode::PARTIAL_CONTENT => content_range(answer.headers())?.0,
             _ => Range { start: 0, length: metadata.content_length },

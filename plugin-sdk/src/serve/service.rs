@@ -15,6 +15,7 @@ use plugin_proto::{
         self as proto, DownloadResponse, ListResponse, resource_client_server::ResourceClient as ResourceClientService,
     },
 };
+use tokio::task::JoinError;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{frames::Frames, panics};
@@ -23,7 +24,7 @@ use crate::{Attributes, Entry, Error, Options, ResourceClient, wire};
 /// Most entries in one message of a listing: some 100 KiB.
 const ENTRIES: usize = 512;
 
-type Open = Box<dyn Fn(Options) -> Result<Arc<dyn ResourceClient>, Error> + Send + Sync>;
+type Open = Arc<dyn Fn(Options) -> Result<Arc<dyn ResourceClient>, Error> + Send + Sync>;
 
 pub(super) struct Service {
     attributes: Attributes,
@@ -38,7 +39,7 @@ impl Service {
         C: ResourceClient,
         F: Fn(Options) -> Result<C, Error> + Send + Sync + 'static,
     {
-        let open: Open = Box::new(move |options| Ok(Arc::new(open(options)?)));
+        let open: Open = Arc::new(move |options| Ok(Arc::new(open(options)?)));
         Self { attributes, open, client: RwLock::new(None) }
     }
 
@@ -56,6 +57,11 @@ async fn guarded<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, S
     }
 }
 
+/// A panic in a task goes on in whoever waits for it, here in [`guarded`].
+fn resume_panic<T>(failed: JoinError) -> T {
+    std::panic::resume_unwind(failed.into_panic())
+}
+
 fn resource(resource: Option<proto::Resource>) -> Result<crate::Request, Status> {
     resource.map(Into::into).ok_or_else(|| Status::invalid_argument("the request names no resource"))
 }
@@ -65,7 +71,10 @@ impl ResourceClientService for Service {
     async fn init(&self, request: Request<proto::InitRequest>) -> Result<Response<proto::InitResponse>, Status> {
         let proto::InitRequest { options, describe, .. } = request.into_inner();
         if !describe {
-            let client = guarded(async { (self.open)(options) }).await?;
+            let open = Arc::clone(&self.open);
+            // It may look at a storage that hangs, which must not keep the runtime from answering.
+            let opened = tokio::task::spawn_blocking(move || open(options));
+            let client = guarded(async { opened.await.unwrap_or_else(resume_panic) }).await?;
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
         }
         let attributes = self.attributes.as_map().clone();

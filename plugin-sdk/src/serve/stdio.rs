@@ -2,8 +2,8 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
-    os::fd::{AsFd, OwnedFd},
+    io::{self, PipeReader, Read, Write},
+    os::fd::AsFd,
     pin::Pin,
     sync::Arc,
     thread,
@@ -15,7 +15,7 @@ use plugin_proto::{
     goplugin::{StdioData, grpc_stdio_server::GrpcStdio, stdio_data::Channel},
     handshake::Handshake,
 };
-use rustix::{io::fcntl_dupfd_cloexec, pipe, stdio};
+use rustix::{io::fcntl_dupfd_cloexec, stdio};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
@@ -39,7 +39,7 @@ impl Stdio {
     /// So neither `println!` nor a C library's `printf` can break the handshake, or block for want of a reader.
     pub(super) fn capture() -> io::Result<Self> {
         let stdout = File::from(fcntl_dupfd_cloexec(io::stdout().as_fd(), 3)?);
-        let (reader, writer) = pipe::pipe_with(pipe::PipeFlags::CLOEXEC)?;
+        let (reader, writer) = io::pipe()?;
         stdio::dup2_stdout(writer)?;
         let (sender, receiver) = mpsc::channel(BACKLOG);
         thread::Builder::new().name("stdout".into()).spawn(move || drain(reader, &sender))?;
@@ -55,8 +55,7 @@ impl Stdio {
     }
 }
 
-fn drain(pipe: OwnedFd, sender: &mpsc::Sender<Bytes>) {
-    let mut pipe = File::from(pipe);
+fn drain(mut pipe: PipeReader, sender: &mpsc::Sender<Bytes>) {
     let mut buffer = [0; READ];
     loop {
         match pipe.read(&mut buffer) {

@@ -1,0 +1,78 @@
+# The commands of the README. `make help` lists them.
+
+PREFIX    ?= /usr/local
+PLUGINDIR ?= /usr/local/dragonfly/plugins
+DESTDIR   ?=
+CARGO     ?= cargo
+
+EXAMPLES  = d7y-resource-plugin-d7yfs d7y-resource-plugin-share
+BINARIES  = target/release/dfget $(EXAMPLES:%=target/release/%)
+BUILD     = $(CARGO) build --release --locked -p dfget $(EXAMPLES:%=-p %)
+
+# The demo's large file: the biggest one of the Rust compiler's own libraries.
+LIBRARIES = $(shell rustc --print sysroot)/lib
+LARGE     = $(shell cd "$(LIBRARIES)" && find . -type f -size +10000k -exec ls -S {} + | head -n 1 | cut -c 3-)
+DFGET     = DFGET_PLUGIN_DIR=target/demo/plugins target/release/dfget
+SHA256    = $(shell command -v sha256sum || echo shasum -a 256)
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+
+.PHONY: help demo test bench lint fmt clippy docs deny release install install-examples uninstall
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' Makefile
+
+demo: release ## build, install the example plugins below target/demo, download through both
+	@echo; echo '--- Two plugins, put into a plugin directory:'
+	install -d target/demo/plugins
+	install -m 755 $(EXAMPLES:%=target/release/%) target/demo/plugins
+	@echo; echo '--- What dfget can download from:'
+	$(DFGET) plugin
+	@echo; echo '--- A small resource through the plugin d7yfs:'
+	$(DFGET) -u d7yfs://host:56001/path/to/resource -O target/demo/resource --overwrite
+	@cat target/demo/resource; echo
+	@echo; echo '--- A large file, the compiler'\''s own library, through the plugin share:'
+	$(DFGET) -u 'share:///$(LARGE)' --opt 'root=$(LIBRARIES)' -O target/demo/large --overwrite
+	$(SHA256) '$(LIBRARIES)/$(LARGE)' target/demo/large
+	@test "$$($(SHA256) < '$(LIBRARIES)/$(LARGE)')" = "$$($(SHA256) < target/demo/large)"
+	@echo; echo 'The demo is through: the copy has the sha256 of the original.'
+
+test: ## all tests; one that needs a tool this machine lacks says that it is skipped
+	@mkdir -p target; status=0; $(CARGO) test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log || status=$$?; \
+	awk -f .ci/count-tests target/test.log; exit $$status
+
+bench: release ## measure dfget and its peers side by side (QUICK=1: fewer and smaller runs)
+	python3 bench/bench.py $(if $(QUICK),--quick)
+
+lint: fmt clippy docs deny ## formatting, clippy, documentation, dependencies
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+docs:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+
+deny:
+	@.ci/deny
+
+release: ## build dfget and the example plugins into target/release
+	$(BUILD)
+
+$(BINARIES):
+	$(BUILD)
+
+install: target/release/dfget ## put dfget into $(DESTDIR)$(PREFIX)/bin; builds only what is missing
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 target/release/dfget '$(DESTDIR)$(PREFIX)/bin/dfget'
+
+install-examples: $(BINARIES) ## put the example plugins into $(DESTDIR)$(PLUGINDIR)
+	install -d '$(DESTDIR)$(PLUGINDIR)'
+	install -m 755 $(EXAMPLES:%=target/release/%) '$(DESTDIR)$(PLUGINDIR)'
+
+uninstall: ## remove what install and install-examples put there
+	rm -f '$(DESTDIR)$(PREFIX)/bin/dfget' $(EXAMPLES:%='$(DESTDIR)$(PLUGINDIR)/%')

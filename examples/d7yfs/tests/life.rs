@@ -1,0 +1,171 @@
+//! The life of a plugin as any host sees it: environment, handshake line, and the ways in which it ends.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use plugin_proto::{
+    environment as names,
+    handshake::{Address, Handshake},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// For whatever must end, on the slowest machine.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A plugin that was started by a host, and the line it wrote.
+struct Started {
+    child: Child,
+    handshake: Handshake,
+    socket_dir: tempfile::TempDir,
+}
+
+fn command(socket_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_d7y-resource-plugin-d7yfs"));
+    command
+        .env(names::COOKIE_NAME, names::COOKIE_VALUE)
+        .env(names::PROTOCOL_VERSIONS, "1")
+        .env(names::SOCKET_DIR, socket_dir);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn start(adapt: impl FnOnce(&mut Command)) -> Started {
+    let socket_dir = tempfile::tempdir().unwrap();
+    let mut command = command(socket_dir.path());
+    adapt(&mut command);
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    Started { child, handshake: line.trim_end_matches('\n').parse().expect(&line), socket_dir }
+}
+
+impl Started {
+    fn socket(&self) -> PathBuf {
+        let Address::Unix(path) = &self.handshake.address else { panic!("{:?}", self.handshake) };
+        PathBuf::from(path)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end, and looks that nothing is left of it.
+    fn ends_cleanly(mut self) {
+        let status = ended(&mut self.child);
+        assert!(status.success(), "{status}");
+        let left: Vec<_> = fs::read_dir(self.socket_dir.path()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+fn ended(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + LONG;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("the plugin does not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn run_by_hand_it_explains_itself() {
+    let output = Command::new(env!("CARGO_BIN_EXE_d7y-resource-plugin-d7yfs")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("This binary is a plugin. These are not meant to be executed directly.\n"), "{text}");
+}
+
+#[test]
+fn it_listens_where_its_line_says_and_the_host_wanted() {
+    let mut started = start(|_| {});
+    assert_eq!(started.handshake.app_version, 1);
+    assert_eq!((&started.handshake.certificate, started.handshake.multiplex), (&None, None));
+    assert_eq!(started.socket().parent(), Some(started.socket_dir.path()));
+    assert!(started.socket().metadata().unwrap().file_type().is_socket());
+    std::os::unix::net::UnixStream::connect(started.socket()).unwrap();
+    started.child.kill().unwrap();
+    started.child.wait().unwrap();
+}
+
+#[test]
+fn it_ends_on_sigterm_and_takes_its_socket_along() {
+    let started = start(|_| {});
+    started.signal(Signal::TERM);
+    started.ends_cleanly();
+}
+
+#[test]
+fn it_ends_when_its_life_line_does() {
+    let mut started = start(|command| {
+        command.env(names::LIFE_LINE, names::LIFE_LINE_STDIN);
+    });
+    drop(started.child.stdin.take());
+    started.ends_cleanly();
+}
+
+#[test]
+fn it_outlives_a_stdin_that_is_no_life_line_and_a_ctrl_c() {
+    let mut started = start(|command| {
+        command.stdin(Stdio::null());
+    });
+    started.signal(Signal::INT);
+    // It still accepts: the signal has been delivered by the time a later one ends it.
+    std::os::unix::net::UnixStream::connect(started.socket()).unwrap();
+    assert!(started.child.try_wait().unwrap().is_none());
+    started.signal(Signal::TERM);
+    started.ends_cleanly();
+}
+
+#[test]
+fn it_answers_a_host_that_asks_for_multiplexing_or_for_another_version() {
+    for (name, value, line_end) in
+        [(names::MULTIPLEX_GRPC, "true", "|grpc||false"), (names::PROTOCOL_VERSIONS, "7,9", "|grpc|")]
+    {
+        let started = start(|command| {
+            command.env(name, value);
+        });
+        assert!(started.handshake.to_string().ends_with(line_end), "{}", started.handshake);
+        assert_eq!(started.handshake.app_version, 1);
+        started.signal(Signal::TERM);
+        started.ends_cleanly();
+    }
+}
+
+#[test]
+fn a_host_that_wants_automtls_is_told_that_there_is_none() {
+    let socket_dir = tempfile::tempdir().unwrap();
+    let mut child = command(socket_dir.path()).env(names::CLIENT_CERT, "-----BEGIN CERTIFICATE-----").spawn().unwrap();
+    assert_eq!(ended(&mut child).code(), Some(1));
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    child.stdout.unwrap().read_to_string(&mut stdout).unwrap();
+    child.stderr.unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stdout, "");
+    let event: serde_json::Value = serde_json::from_str(&stderr).unwrap();
+    assert!(event["@message"].as_str().unwrap().contains("AutoMTLS"), "{event}");
+    assert!(event["@level"].is_string() && event["@timestamp"].is_string(), "{event}");
+}
+
+#[test]
+fn a_directory_that_is_too_deep_for_a_socket_is_named() {
+    let base = tempfile::tempdir().unwrap();
+    let deep = base.path().join("x".repeat(100));
+    fs::create_dir(&deep).unwrap();
+    let output = command(&deep).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("longer than the 107 bytes") && text.contains(&*deep.to_string_lossy()), "{text}");
+}
