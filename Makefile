@@ -40,7 +40,8 @@ demo: release ## build, install the example plugins below target/demo, download 
 	@echo; echo 'The demo is through: the copy has the sha256 of the original.'
 
 test: ## all tests; one that needs a tool this machine lacks says that it is skipped
-	@mkdir -p target; status=0; $(CARGO) test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log || status=$$?; \
+	@mkdir -p target; status=0; \
+	$(CARGO) test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log || status=$$?; \
 	awk -f .ci/count-tests target/test.log; exit $$status
 
 bench: release ## measure dfget and its peers side by side (QUICK=1: fewer and smaller runs)

@@ -68,7 +68,7 @@ class Bench:
     def make_files(self):
         free = shutil.disk_usage(self.scratch).free
         if free < 2 * self.size + SMALL + 256 * MIB:
-            sys.exit(f"bench: {free // MIB} MiB free below {OUT}, which is too little for two files of {self.size // MIB} MiB")
+            sys.exit(f"bench: {free // MIB} MiB free below {OUT}: too little for two files of {self.size // MIB} MiB")
         plugins = self.scratch / "plugins"
         plugins.mkdir(mode=0o755)
         for name in PLUGINS:

@@ -39,16 +39,19 @@ def version(*argv):
 
 
 def print_facts(facts, programs):
-    print("{cpu}, {cores} cores, Linux {kernel}, {memory_mib} MiB of memory, {disk_free_mib} MiB of disk free".format(**facts))
+    line = "{cpu}, {cores} cores, Linux {kernel}, {memory_mib} MiB of memory, {disk_free_mib} MiB of disk free"
+    print(line.format(**facts))
     for name, text in programs.items():
         print(f"{name}: {text}")
     if facts["load"] > facts["cores"] / 4:
-        print(f"This machine is busy (load {facts['load']:.1f}): trust the ratios more than the times, and neither much.")
+        load = f"{facts['load']:.1f}"
+        print(f"This machine is busy (load {load}): trust the ratios more than the times, and neither much.")
     print()
 
 
 def print_heading():
-    print(COLUMNS.format("case", "dfget", "peer", "ratio (min..max)", "dfget CPU", "peer CPU", "ratio (min..max)").rstrip())
+    ratio = "ratio (min..max)"
+    print(COLUMNS.format("case", "dfget", "peer", ratio, "dfget CPU", "peer CPU", ratio).rstrip())
 
 
 def print_row(case):

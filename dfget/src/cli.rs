@@ -1,6 +1,6 @@
 //! The command line: argv becomes a [`Command`], values parsed, nothing done.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::Range, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::styling::Styles};
 use plugin_sdk::Options;
@@ -9,9 +9,11 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     download::Job,
     error::Error,
+    limit::SlowLimit,
     output::{OutputOptions, Target},
     plugin::{self, discover::SearchPath},
     url::ResourceUrl,
+    verify::Expected,
 };
 
 /// What the user wants done, and how.
@@ -32,8 +34,8 @@ pub struct Opts {
 
 /// The thing that is to be done.
 pub enum Command {
-    /// `dfget URL`
-    Download(Box<Job>),
+    /// `dfget URL`, with the rate limit in bytes a second
+    Download(Box<Job>, Option<u64>),
     /// `dfget plugin`
     List {
         /// As one document.
@@ -118,17 +120,46 @@ struct DownloadArguments {
     #[arg(long)]
     overwrite: bool,
     /// Send this header to the storage; repeatable
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
-    header: Vec<(String, String)>,
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    header: Vec<String>,
     /// Hand this option to the source; repeatable
-    #[arg(long = "opt", value_name = "KEY=VALUE", value_parser = parse_pair)]
-    options: Vec<(String, String)>,
+    #[arg(long = "opt", value_name = "KEY=VALUE")]
+    options: Vec<String>,
     /// Give up after this time in all, such as 90 or 5m
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
-    /// Give up when nothing comes for this long
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s")]
-    stall_timeout: Duration,
+    /// Give up when less than --speed-limit comes for this long
+    #[arg(long, visible_alias = "stall-timeout", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(default_value = "30s")]
+    speed_time: Duration,
+    /// Bytes a second that are too slow
+    #[arg(long, value_name = "RATE", value_parser = parse_size, default_value = "1K")]
+    speed_limit: u64,
+    /// Download at most so many bytes a second, such as 500K or 10M
+    #[arg(long, visible_alias = "ratelimit", value_name = "RATE", value_parser = parse_rate)]
+    limit_rate: Option<u64>,
+    /// Connections for one resource, where its source serves parts
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(default_value = "4")]
+    connections: u16,
+    /// Fetch in parts of this size [default: chosen from the resource's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_piece_length)]
+    piece_length: Option<u64>,
+    /// Download only these bytes: FIRST-LAST, counted from 0, or FIRST-
+    #[arg(long, value_name = "RANGE", value_parser = parse_range)]
+    range: Option<Range<u64>>,
+    /// Check the whole against this digest: md5, sha1, sha256, sha512, crc32 or blake3
+    #[arg(long, value_name = "ALGORITHM:HEX")]
+    digest: Option<Expected>,
+    /// Times that a part is tried without a byte coming
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "5")]
+    tries: u32,
+    /// Begin anew, whatever an earlier run has left
+    #[arg(long)]
+    no_resume: bool,
+    /// Neither check that there is room on the disk nor reserve it
+    #[arg(long)]
+    no_preallocate: bool,
     /// Do not wait for the disk at the end
     #[arg(long)]
     no_fsync: bool,
@@ -144,14 +175,14 @@ struct DownloadArguments {
 #[command(next_help_heading = "Plugins")]
 struct PluginArguments {
     /// Use this file for this scheme; for development
-    #[arg(long = "plugin", value_name = "SCHEME=PATH", value_parser = parse_pair, global = true)]
-    pinned: Vec<(String, String)>,
+    #[arg(long = "plugin", value_name = "SCHEME=PATH", value_parser = parse_pinned, global = true)]
+    pinned: Vec<(String, PathBuf)>,
     /// Look for plugins here first, before DFGET_PLUGIN_DIR, ~/.dragonfly/plugins and /usr/local/dragonfly/plugins;
     /// repeatable
     #[arg(long = "plugin-dir", value_name = "DIR", global = true)]
     directories: Vec<PathBuf>,
     /// Let plugins inherit this environment variable; repeatable
-    #[arg(long = "plugin-env", value_name = "NAME", global = true)]
+    #[arg(long = "plugin-env", value_name = "NAME", value_parser = parse_variable, global = true)]
     inherit: Vec<String>,
     /// Give up on a plugin that is not ready after this time
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s", global = true)]
@@ -188,10 +219,12 @@ impl Opts {
         let settings = plugin::Settings {
             inherit: plugins.inherit,
             start_timeout: plugins.plugin_start_timeout,
-            stall_timeout: download.stall_timeout,
+            call_timeout: download.speed_time,
+            stall_timeout: download.speed_time,
             ..plugin::Settings::default()
         };
-        let pinned = plugins.pinned.into_iter().map(|(scheme, path)| (scheme, PathBuf::from(path))).collect();
+        // Schemes are compared in lower case, as URLs have them.
+        let pinned = plugins.pinned.into_iter().map(|(scheme, path)| (scheme.to_ascii_lowercase(), path)).collect();
         Ok(Self {
             command: command_of(command, download)?,
             search: SearchPath::new(pinned, plugins.directories),
@@ -213,6 +246,9 @@ fn level_of(log: &LogArguments, default: LevelFilter) -> LevelFilter {
 }
 
 fn command_of(command: Option<Subcommands>, download: DownloadArguments) -> Result<Command, Error> {
+    if command.is_some() && (download.url.is_some() || download.positional.is_some()) {
+        return Err(usage("there are a URL and a command", "dfget URL, or dfget plugin"));
+    }
     match command {
         Some(Subcommands::Plugin { command: None, json }) => Ok(Command::List { json }),
         Some(Subcommands::Plugin { command: Some(PluginSubcommands::List { json: inner }), json }) => {
@@ -221,7 +257,10 @@ fn command_of(command: Option<Subcommands>, download: DownloadArguments) -> Resu
         Some(Subcommands::Plugin { command: Some(PluginSubcommands::Info { name, json: inner }), json }) => {
             Ok(Command::Info { name, json: json || inner })
         }
-        None => job(download).map(|job| Command::Download(Box::new(job))),
+        None => {
+            let limit = download.limit_rate;
+            job(download).map(|job| Command::Download(Box::new(job), limit))
+        }
     }
 }
 
@@ -231,27 +270,52 @@ fn job(download: DownloadArguments) -> Result<Job, Error> {
         .or(download.positional)
         .ok_or_else(|| usage("there is no URL to download", "dfget URL, or `dfget --help`"))?;
     let url: ResourceUrl = text.parse().map_err(|error| {
-        usage(format!("`{}` is no URL: {error}", crate::escape::printable(&text)), "a URL is SCHEME://HOST/PATH")
+        let shown = crate::escape::printable(without_secrets(&text));
+        usage(format!("`{shown}` is no URL: {error}"), "a URL is SCHEME://HOST/PATH")
     })?;
-    let target = match download.output {
-        Some(path) if path.as_os_str() == "-" => Target::Stdout,
-        Some(path) => Target::File(path),
-        None => Target::File(url.file_name().map(PathBuf::from).ok_or_else(|| {
-            usage(format!("{url} ends in no file name"), "name the output with -O, or print it with -O -")
-        })?),
-    };
+    let target = download.output.map(|path| match path {
+        path if path.as_os_str() == "-" => Target::Stdout,
+        path => Target::File(path),
+    });
     Ok(Job {
         url,
-        header: download.header,
-        options: download.options.into_iter().collect::<Options>(),
+        header: parse_all("-H", &download.header, parse_header)?,
+        options: parse_all("--opt", &download.options, parse_pair)?.into_iter().collect::<Options>(),
         target,
-        output: OutputOptions { overwrite: download.overwrite, no_fsync: download.no_fsync },
+        output: OutputOptions {
+            overwrite: download.overwrite,
+            no_fsync: download.no_fsync,
+            no_preallocate: download.no_preallocate,
+        },
+        range: download.range.unwrap_or(0..u64::MAX),
+        connections: download.connections.into(),
+        piece_length: download.piece_length,
+        resume: !download.no_resume,
+        tries: download.tries,
+        slow: SlowLimit { rate: download.speed_limit, time: download.speed_time },
+        digest: download.digest,
         timeout: download.timeout,
     })
 }
 
+/// What cannot be taken apart as a URL, without what stands where a URL has its password and its query.
+fn without_secrets(text: &str) -> &str {
+    let text = text.split('?').next().unwrap_or_default();
+    text.rsplit('@').next().unwrap_or_default()
+}
+
 fn usage(fact: impl Into<String>, hint: &str) -> Error {
     Error::Usage { fact: fact.into(), hint: hint.to_owned() }
+}
+
+/// Not by clap, which quotes a value that it refuses: it may be a secret.
+fn parse_all(
+    name: &str,
+    texts: &[String],
+    parse: fn(&str) -> Result<(String, String), String>,
+) -> Result<Vec<(String, String)>, Error> {
+    let refuse = |fact| usage(format!("a value of {name} makes no sense: {fact}"), "`dfget --help` shows its form");
+    texts.iter().map(|text| parse(text).map_err(refuse)).collect()
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
@@ -275,6 +339,64 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     seconds.map_or_else(|| humantime::parse_duration(text).map_err(|error| error.to_string()), Ok)
 }
 
+fn parse_pinned(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((scheme, path)) if !scheme.is_empty() && !path.is_empty() => Ok((scheme.to_owned(), path.into())),
+        _ => Err("it is not SCHEME=PATH".into()),
+    }
+}
+
+fn parse_variable(text: &str) -> Result<String, String> {
+    // Its value is inherited: one on the command line would be seen by everybody.
+    if text.is_empty() || text.contains('=') { Err("it is not a name".into()) } else { Ok(text.to_owned()) }
+}
+
+/// Bytes, or K, M, G, T of 1024, with or without `iB` or `B`: as curl, wget and rclone have them.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let power = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        _ => return Err(format!("`{unit}` is not one of K, M, G, T")),
+    };
+    let number: f64 = number.parse().map_err(|_| "it is not a number with K, M, G or T".to_owned())?;
+    Ok((number * 1024_f64.powi(power)) as u64)
+}
+
+/// 0 is no limit, as curl and rclone have it.
+fn parse_rate(text: &str) -> Result<u64, String> {
+    parse_size(text).map(|rate| if rate == 0 { u64::MAX } else { rate })
+}
+
+fn parse_piece_length(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        length if length < 64 * 1024 => Err("a part has at least 64K".into()),
+        length => Ok(length),
+    }
+}
+
+/// curl's `FIRST-LAST`, the last byte included; a missing last one is the resource's.
+fn parse_range(text: &str) -> Result<Range<u64>, String> {
+    let (first, last) = text.split_once('-').ok_or("it is not FIRST-LAST")?;
+    let number = |text: &str, default| match text {
+        "" => Ok(default),
+        text => text.parse::<u64>().map_err(|_| "it is not FIRST-LAST, in bytes".to_owned()),
+    };
+    if first.is_empty() {
+        return Err("it has no first byte".into());
+    }
+    let (first, last) = (number(first, 0)?, number(last, u64::MAX - 1)?);
+    if first > last || last == u64::MAX {
+        return Err("it ends before it begins".into());
+    }
+    Ok(first..last + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,7 +409,7 @@ mod tests {
 
     fn job(line: &str) -> Job {
         match parse(line).map(|opts| opts.command) {
-            Ok(Command::Download(job)) => *job,
+            Ok(Command::Download(job, _)) => *job,
             Ok(_) => panic!("no download"),
             Err(error) => panic!("{error}"),
         }
@@ -302,8 +424,9 @@ mod tests {
     #[test]
     fn a_url_is_positional_or_an_option() {
         assert_eq!(job("x://h/a").url, job("-u x://h/a").url);
-        assert_eq!(job("x://h/a").target, Target::File("a".into()));
-        assert_eq!(job("-b x://h/a -O -").target, Target::Stdout);
+        assert_eq!(job("x://h/a").target, None);
+        assert_eq!(job("x://h/a -O b").target, Some(Target::File("b".into())));
+        assert_eq!(job("-b x://h/a -O -").target, Some(Target::Stdout));
         assert!(parse("-u x://h/a x://h/b").is_err());
     }
 
@@ -324,6 +447,25 @@ mod tests {
     }
 
     #[test]
+    fn sizes_have_units_of_1024() {
+        for (text, bytes) in
+            [("7", 7), ("1K", 1024), ("1.5k", 1536), ("2MiB", 2 << 20), ("3GB", 3 << 30), ("1T", 1 << 40)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        assert!(parse_size("fast").is_err() && parse_size("1X").is_err() && parse_size("").is_err());
+        assert_eq!(parse_rate("0"), Ok(u64::MAX));
+    }
+
+    #[test]
+    fn a_range_has_its_last_byte_in_it() {
+        assert_eq!(parse_range("2-5"), Ok(2..6));
+        assert_eq!(parse_range("2-"), Ok(2..u64::MAX));
+        assert!(parse_range("-5").is_err());
+        assert!(parse_range("5-2").is_err() && parse_range("5").is_err() && parse_range("a-b").is_err());
+    }
+
+    #[test]
     fn plugin_lists_by_default() {
         for line in ["plugin", "plugin list", "--plugin-dir /a plugin", "plugin --plugin-dir /a -v"] {
             assert!(matches!(parse(line).unwrap().command, Command::List { json: false }), "{line}");
@@ -336,6 +478,5 @@ mod tests {
     fn what_is_missing_is_said() {
         assert_eq!(parse("").err().unwrap(), "there is no URL to download");
         assert_eq!(parse("host/a").err().unwrap(), "`host/a` is no URL: it has no scheme, such as `https://`");
-        assert_eq!(parse("x://h").err().unwrap(), "x://h ends in no file name");
     }
 }

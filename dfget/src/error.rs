@@ -89,6 +89,8 @@ pub enum Error {
         subject: String,
         /// The source's own words, printable.
         fact: String,
+        /// How long it asks to be left alone.
+        retry_after: Option<Duration>,
     },
     /// The bytes are not those that were announced.
     #[error("{url} is damaged: {fact}")]
@@ -106,6 +108,16 @@ pub enum Error {
         /// On what.
         path: PathBuf,
         /// What it answered.
+        source: io::Error,
+    },
+    /// There is no room for the whole output.
+    #[error("there is no room for {}: {space}", path.display())]
+    DiskFull {
+        /// The `.part` file.
+        path: PathBuf,
+        /// How much.
+        space: SpaceNeeded,
+        /// What the file system answered.
         source: io::Error,
     },
     /// There is something else under the name of the output.
@@ -128,6 +140,12 @@ pub enum Error {
         /// `--timeout`.
         limit: Duration,
     },
+    /// Something happened that cannot happen.
+    #[error("a bug in dfget: {fact}")]
+    Bug {
+        /// What the panic said.
+        fact: String,
+    },
     /// A signal asked dfget to end; `main` ends by it.
     #[error("interrupted by {}", signal_name(*signal))]
     Interrupted {
@@ -149,8 +167,25 @@ pub enum SourceClass {
     Changed,
     /// The storage delivered something broken.
     DataLoss,
-    /// Anything else.
-    Other,
+    /// It failed by itself.
+    Internal,
+    /// It cannot do that, or makes no sense of it.
+    Invalid,
+}
+
+/// Bytes that an output needs and that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpaceNeeded {
+    /// For the whole.
+    pub needed: u64,
+    /// On its file system.
+    pub free: u64,
+}
+
+impl fmt::Display for SpaceNeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it needs {} bytes, and {} are free", self.needed, self.free)
+    }
 }
 
 /// The name of a signal, such as `SIGTERM`.
@@ -163,6 +198,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Bug { .. } => 1,
             Self::Usage { .. } => 2,
             Self::NoSource { .. } => 10,
             Self::Unexecutable { .. } => 12,
@@ -175,10 +211,11 @@ impl Error {
                 SourceClass::Auth => 21,
                 SourceClass::Unavailable => 22,
                 SourceClass::Changed => 23,
-                SourceClass::Other => 24,
+                SourceClass::Internal | SourceClass::Invalid => 24,
                 SourceClass::DataLoss => 30,
             },
             Self::Integrity { .. } => 30,
+            Self::DiskFull { .. } => 41,
             Self::LocalIo { source, .. } if disk_is_full(source) => 41,
             Self::LocalIo { .. } => 40,
             Self::OutputExists { .. } => 42,
@@ -203,6 +240,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Bug { .. } => "report it, with the lines above".into(),
             Self::Usage { hint, .. } | Self::Unexecutable { hint, .. } => hint.clone(),
             Self::NoSource { scheme, .. } => format!(
                 "put the plugin there, or name it with --plugin {scheme}=PATH; `dfget plugin` lists what is installed"
@@ -216,13 +254,21 @@ impl Error {
             }
             Self::Source { class: SourceClass::Unavailable, .. } => "try again later".into(),
             Self::Source { class: SourceClass::Changed, .. } => "download it again from the beginning".into(),
-            Self::LocalIo { source, .. } if disk_is_full(source) => "free some space and run it again".into(),
+            Self::DiskFull { .. } => "free some space, or name an output elsewhere with -O".into(),
+            Self::LocalIo { source, .. } if disk_is_full(source) => "free some space and run it again to go on".into(),
             Self::OutputExists { .. } => "--overwrite replaces it, -O names another output".into(),
             Self::OutputLocked { .. } => "wait for it to end, or name another output with -O".into(),
             Self::TimedOut { .. } => "--timeout gives it more time".into(),
-            Self::Source { .. } | Self::Integrity { .. } | Self::LocalIo { .. } | Self::Interrupted { .. } => {
-                return None;
+            Self::Source { class: SourceClass::NotFound, .. } => "check the URL".into(),
+            Self::Source { class: SourceClass::DataLoss, .. } | Self::Integrity { .. } => {
+                "run it again; if it stays so, what its storage holds is damaged".into()
             }
+            Self::LocalIo { source, .. } if source.kind() == io::ErrorKind::NotFound => "create its directory".into(),
+            Self::LocalIo { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "look at its rights and those of its directory".into()
+            }
+            Self::Interrupted { .. } => "run the same command again to go on".into(),
+            Self::Source { .. } | Self::LocalIo { .. } => return None,
         };
         (!hint.is_empty()).then_some(hint)
     }

@@ -2,11 +2,12 @@
 
 use plugin_proto::limits::STATUS_TEXT;
 
-/// `text` in one line without control characters, cut after [`STATUS_TEXT`] characters.
+/// `text` in one line without control characters, cut after [`STATUS_TEXT`] of those that are shown.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let mut shown: String = text.trim_end().chars().take(STATUS_TEXT).flat_map(visible).collect();
-    if text.trim_end().chars().count() > STATUS_TEXT {
+    let mut all = text.trim_end().chars().flat_map(visible);
+    let mut shown: String = all.by_ref().take(STATUS_TEXT).collect();
+    if all.next().is_some() {
         shown.push('…');
     }
     shown

@@ -99,7 +99,8 @@ async fn state_of(candidate: &Candidate, registry: &Registry) -> State {
 }
 
 fn broken_line(path: &Path, error: &Error) -> String {
-    let details: String = error.details().iter().map(|line| format!("; {}", line.trim())).collect();
+    let details: Vec<String> = error.details().iter().map(|line| line.trim().to_owned()).collect();
+    let details = if details.is_empty() { String::new() } else { format!("; {}", details.join(" ")) };
     let (path, fact) = (path.display().to_string(), chain(error));
     // Some errors name the file themselves, others the plugin only.
     if fact.contains(&path) { format!("{fact}{details}") } else { format!("{path}: {fact}{details}") }
@@ -118,7 +119,10 @@ impl Found {
         let mut json = json!({ "name": name, "location": self.candidate.file_name(), "path": path });
         match &self.state {
             State::Good(about) => json["attributes"] = json!(about.attributes),
-            State::Broken(error) => json["error"] = json!({ "message": chain(error), "exitCode": error.exit_code() }),
+            State::Broken(error) => {
+                let (message, details) = (chain(error), error.details());
+                json["error"] = json!({ "message": message, "details": details, "exitCode": error.exit_code() });
+            }
             State::Shadowed(by) => json["shadowedBy"] = json!(by),
         }
         json

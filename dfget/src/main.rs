@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use dfget::{
@@ -12,24 +13,31 @@ use dfget::{
     download::download,
     error::{Error, Report},
     inventory::{Info, Inventory},
+    limit::RateLimit,
     plugin,
     progress::Progress,
     registry::Registry,
-    signals::{self, Signals},
+    signals::{self, SIGPIPE, Signals},
     source::IN_TREE,
 };
 use tracing::Level;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
 
+/// How long interrupted downloads may take to record how far they came.
+const LAST_RECORD: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     if let Some(status) = plugin::run_if_asked() {
         return status;
     }
+    signals::ignore_file_size_limit();
     match Opts::parse().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // In one write, so that nobody else's line comes between.
-            let _ = io::stderr().write_all(format!("{}\n", Report(&error)).as_bytes());
+            if signals::is_closed_stdout(&error) {
+                signals::end_by(SIGPIPE);
+            }
+            complain(&Report(&error).to_string());
             if let Error::Interrupted { signal } = error {
                 signals::end_by(signal);
             }
@@ -48,10 +56,10 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     let runtime = runtime.map_err(internal("start the"))?;
     // On a worker, next to the sockets: from this thread every message would cost a wake-up more.
     let work = runtime.spawn(work(opts.command, Arc::clone(&registry), progress));
-    let result = runtime.block_on(work).map_err(io::Error::other).map_err(internal("run in the"))?;
+    let result = runtime.block_on(work).unwrap_or_else(|failed| Err(Error::Bug { fact: failed.to_string() }));
     drop(registry);
-    // A write that hangs must not keep the process.
-    runtime.shutdown_background();
+    // The writers record what they have; one that hangs must not keep the process.
+    runtime.shutdown_timeout(LAST_RECORD);
     result
 }
 
@@ -64,17 +72,17 @@ async fn work(command: Command, registry: Arc<Registry>, progress: Progress) -> 
     };
     tokio::select! {
         () = registry.stop() => result,
-        // A second one does not wait for the plugins: they are killed when the registry goes.
-        signal = signals.next() => Err(Error::Interrupted { signal }),
+        // A second one, or one after all is done, does not wait for the plugins: they are killed when the registry goes.
+        _ = signals.next() => result,
     }
 }
 
 async fn execute(command: Command, registry: &Registry, progress: &Progress) -> Result<(), Error> {
     match command {
-        Command::Download(job) => download(&job, registry, progress).await.map(drop),
+        Command::Download(job, limit) => download(&job, registry, &RateLimit::new(limit), progress).await.map(drop),
         Command::List { json } => {
             let inventory = Inventory::take(registry).await;
-            inventory.broken().for_each(|line| eprintln!("dfget: {line}"));
+            inventory.broken().for_each(|line| complain(&format!("dfget: {line}")));
             print(&if json { document(&inventory.to_json()) } else { inventory.to_string() })
         }
         Command::Info { name, json } => {
@@ -82,6 +90,11 @@ async fn execute(command: Command, registry: &Registry, progress: &Progress) -> 
             print(&if json { document(&info.to_json()) } else { info.to_string() })
         }
     }
+}
+
+/// In one write, so that nobody else's line comes between. If stderr is closed, the exit status has to do.
+fn complain(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 fn document(json: &serde_json::Value) -> String {

@@ -1,5 +1,6 @@
 //! Where the bytes go: a `.part` file beside the output that takes its name when it is whole, or a stream.
 
+mod checkpoint;
 mod part;
 mod writer;
 
@@ -8,12 +9,18 @@ use std::{
     io,
     os::{fd::AsFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
 
+pub(crate) use self::writer::{Begin, Written};
 use self::{part::Part, writer::Writer};
-use crate::error::Error;
+use crate::{
+    download::state::State,
+    error::{Error, SpaceNeeded},
+    url::ResourceUrl,
+};
 
 /// What `-O` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +38,14 @@ pub struct OutputOptions {
     pub overwrite: bool,
     /// Do not wait for the disk before the file takes its name.
     pub no_fsync: bool,
+    /// Neither check that there is room nor reserve it.
+    pub no_preallocate: bool,
 }
 
 /// An output that is open for writing.
 pub struct Output {
     writer: Writer,
+    options: OutputOptions,
     /// `None` for a stream.
     part: Option<Part>,
 }
@@ -57,46 +67,109 @@ impl Output {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             found => Some(found.map_err(io_error("look at", path))?.file_type()),
         };
+        // A link such as /dev/stdout is what it leads to; one to a file is a name that is taken.
+        let found = found.map(|kind| match fs::metadata(path) {
+            Ok(target) if kind.is_symlink() && is_stream(target.file_type()) => target.file_type(),
+            _ => kind,
+        });
         match found {
             Some(kind) if kind.is_char_device() => return stream(path),
+            Some(kind) if kind.is_fifo() && path.is_symlink() => return stream(path),
             Some(kind) => check_existing(path, kind, options)?,
             None => {}
         }
         let (part, file) = Part::create(path, options)?;
-        Ok(Self { writer: Writer::start(file, part.path().to_owned()), part: Some(part) })
+        let writer = Writer::start(file, part.path().to_owned(), true, options.no_fsync);
+        Ok(Self { writer, options, part: Some(part) })
     }
 
-    /// Writes the next bytes. Returns when they are on their way, and waits only while the disk is behind.
+    /// Whether bytes can only be written in order, and none be taken back.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.part.is_none()
+    }
+
+    /// What an earlier run has left, if it is of `url` and to be believed.
+    pub(crate) fn resume(&self, url: &ResourceUrl) -> Option<State> {
+        let path = self.part.as_ref()?.path();
+        State::load(path, url).unwrap_or_else(|reason| {
+            tracing::warn!("the state of {} is ignored: {reason}", path.display());
+            None
+        })
+    }
+
+    /// Makes room for `length` bytes, so that a full disk is known before anything is fetched.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::DiskFull`]: there is no room for it
+    pub(crate) fn reserve(&self, length: u64) -> Result<(), Error> {
+        match &self.part {
+            Some(part) if !self.options.no_preallocate => part.reserve(length).map_err(|(source, free)| {
+                let needed = SpaceNeeded { needed: length, free };
+                Error::DiskFull { path: part.path().to_owned(), space: needed, source }
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the output up; what it holds beside [`Begin::ranges`] is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::LocalIo`]: it cannot be cut, or read for the digest
+    pub(crate) async fn begin(&self, begin: Begin) -> Result<(), Error> {
+        if let Some(part) = self.part.as_ref().filter(|_| begin.state.is_none()) {
+            part.forget_state();
+        }
+        self.writer.begin(begin).await
+    }
+
+    /// Writes bytes of the resource at `offset`. Returns when they are on their way, and waits only while the disk is
+    /// behind.
     ///
     /// # Errors
     ///
     /// * [`Error::LocalIo`]: some bytes written so far could not be written
-    pub async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
-        self.writer.write(chunk).await
+    pub(crate) async fn write(&self, offset: u64, chunk: Bytes) -> Result<(), Error> {
+        self.writer.write(offset, chunk).await
     }
 
-    /// Everything is written: gives the file its name.
+    /// No more bytes will come. Returns the file, and its digest.
     ///
     /// # Errors
     ///
-    /// * [`Error::LocalIo`]: some bytes could not be written, or the file not renamed
+    /// * [`Error::LocalIo`]: some bytes could not be written
+    pub(crate) async fn written(&self) -> Result<Written, Error> {
+        self.writer.finish(true).await
+    }
+
+    /// Everything is as it should be: gives the file its name, and `modified` as its time.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::LocalIo`]: it could not be flushed or renamed
     /// * [`Error::OutputExists`]: one has appeared in the meantime
-    pub async fn commit(self) -> Result<(), Error> {
-        let file = self.writer.finish().await?;
+    pub(crate) async fn commit(self, written: Written, modified: Option<SystemTime>) -> Result<(), Error> {
         match self.part {
-            Some(part) => part.commit(file).await,
+            Some(part) => part.commit(written.file, modified).await,
             None => Ok(()),
         }
     }
 
     /// The download failed: keeps what came, unless it is known to be wrong.
-    pub async fn fail(self, error: &Error) {
+    pub(crate) async fn fail(self, error: &Error) {
         // A failure to write is the error that is being reported.
-        let _ = self.writer.finish().await;
-        if let (Some(part), Error::Integrity { .. }) = (self.part, error) {
-            part.remove();
+        let _ = self.writer.finish(false).await;
+        match self.part {
+            Some(part) if matches!(error, Error::Integrity { .. }) => part.remove(),
+            _ => {}
         }
     }
+}
+
+fn is_stream(kind: FileType) -> bool {
+    kind.is_char_device() || kind.is_fifo()
 }
 
 fn check_existing(path: &Path, kind: FileType, options: OutputOptions) -> Result<(), Error> {
@@ -114,12 +187,16 @@ fn stdout() -> Result<Output, Error> {
     let path = PathBuf::from("stdout");
     // Not std's own handle, which buffers by lines.
     let file = io::stdout().as_fd().try_clone_to_owned().map_err(io_error("write", &path))?;
-    Ok(Output { writer: Writer::start(File::from(file), path), part: None })
+    Ok(stream_to(File::from(file), path))
 }
 
 fn stream(path: &Path) -> Result<Output, Error> {
     let file = File::options().write(true).open(path).map_err(io_error("write", path))?;
-    Ok(Output { writer: Writer::start(file, path.to_owned()), part: None })
+    Ok(stream_to(file, path.to_owned()))
+}
+
+fn stream_to(file: File, path: PathBuf) -> Output {
+    Output { writer: Writer::start(file, path, false, true), options: OutputOptions::default(), part: None }
 }
 
 /// Names what was done to which path.

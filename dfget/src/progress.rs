@@ -28,11 +28,14 @@ impl Progress {
         Self { bar: ProgressBar::with_draw_target(None, target) }
     }
 
-    /// The resource is open; `length` of it will come, where that is known.
-    pub fn opened(&self, length: Option<u64>) {
+    /// The resource is open: `length` of it is wanted, where that is known, and `held` of that is there already.
+    pub fn opened(&self, length: Option<u64>, held: u64) {
         let template = if length.is_some() { KNOWN } else { UNKNOWN };
         self.bar.set_style(ProgressStyle::with_template(template).expect("the templates are constants"));
         self.bar.set_length(length.unwrap_or_default());
+        self.bar.set_position(held);
+        // The rate and the time to go are those of this run.
+        self.bar.reset_eta();
         if !self.bar.is_hidden() {
             self.bar.enable_steady_tick(TICK);
         }

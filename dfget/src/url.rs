@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-/// A URL. Its `Display` hides passwords and the values of the query, which may be signatures or tokens.
+/// A URL. Its `Display` hides the user, the fragment and the values of the query, which may be
+/// passwords, tokens or signatures.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResourceUrl {
     text: String,
@@ -60,13 +61,17 @@ impl FromStr for ResourceUrl {
 
 impl fmt::Display for ResourceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.parsed.password().is_none() && self.parsed.query().is_none() {
+        let has_user = !self.parsed.username().is_empty() || self.parsed.password().is_some();
+        if !has_user && self.parsed.query().is_none() && self.parsed.fragment().is_none() {
             return f.write_str(&crate::escape::printable(&self.text));
         }
         let mut shown = self.parsed.clone();
-        if shown.password().is_some() {
-            // Fails only for URLs that cannot have one.
-            let _ = shown.set_password(Some("***"));
+        if has_user {
+            // A token stands where a user would. This fails only for URLs that cannot have one.
+            let _ = shown.set_username("***").and_then(|()| shown.set_password(None));
+        }
+        if shown.fragment().is_some() {
+            shown.set_fragment(Some("***"));
         }
         if let Some(query) = shown.query() {
             let names: Vec<String> = query.split('&').map(hide_value).collect();
@@ -106,8 +111,9 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        assert_eq!(url("https://me:secret@host/a?sig=abc&token").to_string(), "https://me:***@host/a?sig=***&***");
-        assert_eq!(format!("{:?}", url("s3://k:s@b/c")), "ResourceUrl(s3://k:***@b/c)");
+        assert_eq!(url("https://me:secret@host/a?sig=abc&token").to_string(), "https://***@host/a?sig=***&***");
+        assert_eq!(url("https://ghp_token@host/a#token=x").to_string(), "https://***@host/a#***");
+        assert_eq!(format!("{:?}", url("s3://k:s@b/c")), "ResourceUrl(s3://***@b/c)");
         assert_eq!(url("share:///../x").to_string(), "share:///../x");
         assert_eq!(url("d7yfs://host:56001/path/to/resource").to_string(), "d7yfs://host:56001/path/to/resource");
     }

@@ -11,32 +11,63 @@ pub type Options = BTreeMap<String, String>;
 ///
 /// They are what `dfget plugin` prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attributes(BTreeMap<String, String>);
+pub struct Attributes {
+    schemes: Vec<String>,
+    own: BTreeMap<String, String>,
+}
 
 impl Attributes {
     /// Of the plugin `d7y-resource-plugin-<scheme>`, which serves `<scheme>://`.
     #[must_use]
     pub fn of_scheme(scheme: &str) -> Self {
-        let required = [("type", PLUGIN_TYPE), ("name", scheme), ("scheme", scheme)];
-        Self(required.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+        Self::of_schemes(&[scheme])
+    }
+
+    /// Of a plugin that is installed under several names, such as by links, and serves `<scheme>://` under each.
+    /// [`Request::url`](crate::Request::url) tells them apart.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn of_schemes(schemes: &[&str]) -> Self {
+        assert!(!schemes.is_empty(), "a plugin serves at least one scheme");
+        let own = BTreeMap::from([("type".to_owned(), PLUGIN_TYPE.to_owned())]);
+        Self { schemes: schemes.iter().map(|&scheme| scheme.to_owned()).collect(), own }
     }
 
     /// Adds or replaces one attribute, such as `vendor`, `buildCommit` or `buildTime`.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.0.insert(key.to_owned(), value.to_owned());
+        self.own.insert(key.to_owned(), value.to_owned());
         self
     }
 
-    /// The scheme that the source serves.
+    /// All of them, sorted by key, as an answer to a host that wants `scheme`. If that is not served, it is for the host
+    /// to say so: the answer is then that of the first one.
     #[must_use]
-    pub fn scheme(&self) -> &str {
-        self.0.get("scheme").map_or("", String::as_str)
+    pub fn for_scheme(&self, scheme: &str) -> BTreeMap<String, String> {
+        let served = self.schemes.iter().find(|served| *served == scheme).unwrap_or(&self.schemes[0]);
+        let mut all = self.own.clone();
+        for key in ["name", "scheme"] {
+            all.entry(key.to_owned()).or_insert_with(|| served.clone());
+        }
+        all
     }
+}
 
-    /// All of them, sorted by key.
-    #[must_use]
-    pub fn as_map(&self) -> &BTreeMap<String, String> {
-        &self.0
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_what_its_host_calls_it_if_it_can_be() {
+        let attributes = Attributes::of_schemes(&["a", "b"]).with("vendor", "me");
+        let answer = |scheme| {
+            let all = attributes.for_scheme(scheme);
+            format!("{} {} {} {}", all["type"], all["name"], all["scheme"], all["vendor"])
+        };
+        assert_eq!(answer("b"), "resource b b me");
+        assert_eq!(answer("c"), "resource a a me");
     }
 }

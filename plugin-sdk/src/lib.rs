@@ -56,3 +56,8 @@ pub use client::ResourceClient;
 pub use error::Error;
 pub use resource::{Digest, DownloadRequest, Entry, Header, Metadata, Range, Request, Validator};
 pub use serve::serve;
+
+/// The README's own plugin is compiled as a test, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

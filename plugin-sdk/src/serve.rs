@@ -9,7 +9,11 @@ mod panics;
 mod service;
 mod stdio;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
 
 use plugin_proto::{
     FILE_DESCRIPTOR_SET, HEALTH_SERVICE,
@@ -51,7 +55,8 @@ where
     F: Fn(Options) -> Result<C, Error> + Send + Sync + 'static,
 {
     if !environment::started_by_host() {
-        eprint!("{}", environment::RUN_BY_HAND);
+        // If stderr is closed, the exit status has to do.
+        let _ = io::stderr().write_all(environment::RUN_BY_HAND.as_bytes());
         return ExitCode::FAILURE;
     }
     log::install();

@@ -17,14 +17,19 @@ impl Error {
             SourceError::Unavailable { .. } => SourceClass::Unavailable,
             SourceError::Changed(_) => SourceClass::Changed,
             SourceError::DataLoss(_) => SourceClass::DataLoss,
-            _ => SourceClass::Other,
+            SourceError::Internal(_) => SourceClass::Internal,
+            _ => SourceClass::Invalid,
+        };
+        let retry_after = match &error {
+            SourceError::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
         };
         match error {
             SourceError::Internal(inner) => match inner.downcast::<Self>() {
                 Ok(own) => *own,
-                Err(inner) => Self::Source { class, subject: subject.to_owned(), fact: chain(&*inner) },
+                Err(inner) => Self::Source { class, subject: subject.to_owned(), fact: chain(&*inner), retry_after },
             },
-            error => Self::Source { class, subject: subject.to_owned(), fact: error.to_string() },
+            error => Self::Source { class, subject: subject.to_owned(), fact: error.to_string(), retry_after },
         }
     }
 }

@@ -116,11 +116,11 @@ impl StartFault {
             Self::Silent(..) | Self::Unanswered(..) => "--plugin-start-timeout waits longer".into(),
             Self::BadAttribute("type", ..) => "this is a plugin of another kind".into(),
             Self::BadAttribute(..) => {
-                "the scheme in a plugin's file name is the one it serves: was the file renamed?".into()
+                "a plugin serves the scheme that its file name, or --plugin, says: was it renamed?".into()
             }
             Self::UnknownVersion(version) if *version > plugin_proto::APP_VERSIONS[0] => "update dfget".into(),
             Self::UnknownVersion(_) => "update the plugin".into(),
-            _ => "run `dfget -v plugin info` on it to see the plugin's own log".into(),
+            _ => "-vv shows the plugin's own log".into(),
         }
     }
 }

@@ -5,15 +5,16 @@ use std::{
     io,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use rustix::{
-    fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with},
+    fs::{CWD, FallocateFlags, FlockOperation, OFlags, RenameFlags, fallocate, flock, fstatvfs, renameat_with},
     io::Errno,
 };
 
 use super::{OutputOptions, io_error};
-use crate::error::Error;
+use crate::{download::state::path_of, error::Error};
 
 /// A `.part` file and the name it is going to take. Dropped before [`commit`](Self::commit), it stays if there is
 /// something in it.
@@ -26,13 +27,12 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Creates and locks the `.part` file of `output`; an old one is emptied.
+    /// Creates and locks the `.part` file of `output`, or opens an old one as it is.
     pub(super) fn create(output: &Path, options: OutputOptions) -> Result<(Self, File), Error> {
         let mut path = output.as_os_str().to_owned();
         path.push(".part");
         let path = PathBuf::from(path);
         let file = locked(&path)?;
-        file.set_len(0).map_err(io_error("empty", &path))?;
         let lock = file.try_clone().map_err(io_error("open", &path))?;
         Ok((Self { path, output: output.to_owned(), options, lock: Some(lock) }, file))
     }
@@ -41,14 +41,35 @@ impl Part {
         &self.path
     }
 
+    /// Reserves room for `length` bytes without making the file longer. The error comes with how many bytes are free.
+    pub(super) fn reserve(&self, length: u64) -> Result<(), (io::Error, u64)> {
+        let Some(file) = self.lock.as_ref().filter(|_| length > 0) else { return Ok(()) };
+        match fallocate(file, FallocateFlags::KEEP_SIZE, 0, length) {
+            Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
+                let free = fstatvfs(file).map_or(0, |system| system.f_bavail * system.f_frsize);
+                // A failed one keeps what it got until the file is cut.
+                if let Ok(held) = file.metadata() {
+                    let _ = file.set_len(held.len());
+                }
+                Err((io::ErrorKind::StorageFull.into(), free))
+            }
+            // Not every file system can.
+            _ => Ok(()),
+        }
+    }
+
     /// Gives the file, which is written, its name: flushed, renamed, the renaming flushed.
-    pub(super) async fn commit(mut self, file: File) -> Result<(), Error> {
+    pub(super) async fn commit(mut self, file: File, modified: Option<SystemTime>) -> Result<(), Error> {
         let lock = self.lock.take();
         let commit = move || {
+            if let Some(modified) = modified {
+                file.set_modified(modified).map_err(io_error("set the time of", &self.path))?;
+            }
             if !self.options.no_fsync {
                 file.sync_all().map_err(io_error("flush", &self.path))?;
             }
             self.rename()?;
+            self.forget_state();
             drop(lock);
             if self.options.no_fsync { Ok(()) } else { flush_directory(&self.output) }
         };
@@ -78,8 +99,15 @@ impl Part {
         }
     }
 
+    /// There is nothing to be resumed.
+    pub(super) fn forget_state(&self) {
+        // One that stays is of a file that is gone, and not believed.
+        let _ = fs::remove_file(path_of(&self.path));
+    }
+
     /// Its content is worthless.
     pub(super) fn remove(self) {
+        self.forget_state();
         // Whatever keeps it from being removed, the download's own error matters more.
         let _ = fs::remove_file(&self.path);
     }
@@ -87,9 +115,11 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        let held = self.lock.take().and_then(|lock| lock.metadata().ok());
-        if held.is_some_and(|held| held.len() == 0) {
+        // Removed before the lock is let go, or it might be somebody else's by then.
+        let Some(lock) = self.lock.take() else { return };
+        if lock.metadata().is_ok_and(|held| held.len() == 0) {
             let _ = fs::remove_file(&self.path);
+            self.forget_state();
         }
     }
 }

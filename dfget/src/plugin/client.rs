@@ -15,12 +15,12 @@ use plugin_sdk::{
     Body, BodyEvent, Download, DownloadRequest, Entry, Error as SourceError, Metadata, Request, ResourceClient,
     Validator, async_trait, wire,
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status, Streaming, transport::Channel};
 
 use super::{
     assembly::{Assembly, Step, Violation},
-    supervisor::{Running, host_error},
+    supervisor::{Heard, Running, host_error},
 };
 use crate::{error::Error, url::shown};
 
@@ -46,10 +46,11 @@ impl Proxy {
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, SourceError> {
         let limit = self.running.settings.call_timeout;
-        match timeout(limit, call).await {
-            Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(self.running.explain(status, doing).await),
-            Err(_) => Err(self.stalled(format!("no answer in {}", humantime::format_duration(limit)))),
+        match self.running.hear(limit, call).await {
+            Heard::Word(Ok(answer)) => Ok(answer.into_inner()),
+            Heard::Word(Err(status)) => Err(self.running.explain(status, doing).await),
+            Heard::Death(ending) => Err(host_error(self.running.crashed(ending, doing).await)),
+            Heard::Nothing => Err(self.stalled(format!("no answer in {}", humantime::format_duration(limit)))),
         }
     }
 
@@ -152,10 +153,13 @@ impl Proxy {
     /// The next message of a stream, or `None` at its end, in time.
     async fn next<T>(&self, messages: &mut Streaming<T>, doing: &str) -> Result<Option<T>, SourceError> {
         let limit = self.running.settings.stall_timeout;
-        match timeout(limit, messages.message()).await {
-            Ok(Ok(message)) => Ok(message),
-            Ok(Err(status)) => Err(self.running.explain(status, doing).await),
-            Err(_) => Err(self.stalled(format!("nothing came for {}", humantime::format_duration(limit)))),
+        // A flood that is always ready would keep deadlines and signals waiting.
+        tokio::task::consume_budget().await;
+        match self.running.hear(limit, messages.message()).await {
+            Heard::Word(Ok(message)) => Ok(message),
+            Heard::Word(Err(status)) => Err(self.running.explain(status, doing).await),
+            Heard::Death(ending) => Err(host_error(self.running.crashed(ending, doing).await)),
+            Heard::Nothing => Err(self.stalled(format!("nothing came for {}", humantime::format_duration(limit)))),
         }
     }
 }
@@ -177,14 +181,15 @@ impl BodyStream {
     /// The next event, or `None` after `End`. Empty messages are no sign of life: they do not extend the wait.
     async fn event(&mut self) -> Result<Option<BodyEvent>, SourceError> {
         let deadline = Instant::now() + self.proxy.running.settings.stall_timeout;
+        let stalled = |stream: &Self| stream.proxy.stalled("only empty messages came".into());
         loop {
-            let Ok(message) = timeout_at(deadline, self.message()).await else {
-                return Err(self.proxy.stalled("only empty messages came".into()));
-            };
+            let Ok(message) = timeout_at(deadline, self.message()).await else { return Err(stalled(self)) };
             let message = message?;
             let assembly = self.assembly.as_mut().expect("a body begins after Opened");
             match assembly.accept(message) {
                 Ok(Step::Body(event)) => return Ok(Some(event)),
+                // Where there always is a next message, the time limit on it never strikes.
+                Ok(Step::Empty) if Instant::now() >= deadline => return Err(stalled(self)),
                 Ok(Step::Empty) => {}
                 Ok(Step::End) => return Ok(None),
                 Err(violation) => return Err(self.violated(violation)),
@@ -193,7 +198,8 @@ impl BodyStream {
     }
 
     async fn message(&mut self) -> Result<DownloadResponse, SourceError> {
-        match self.proxy.next(&mut self.messages, &self.doing).await? {
+        let next = self.proxy.next(&mut self.messages, &self.doing).await;
+        match next.map_err(|error| self.proxy.mandatory("Download", error))? {
             Some(message) => Ok(message),
             None => {
                 let received = self.assembly.as_ref().map_or(0, Assembly::received);

@@ -106,11 +106,14 @@ fn candidates_in(directory: &Path) -> BTreeMap<String, PathBuf> {
     named.collect()
 }
 
-/// `[a-z0-9][a-z0-9+.-]*`.
+/// `[a-z0-9][a-z0-9+.-]*`, and no `.so` at its end.
 fn is_name(name: &str) -> bool {
     let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = name.as_bytes();
-    bytes.first().is_some_and(|&byte| first(byte)) && bytes.iter().all(|&byte| first(byte) || b"+.-".contains(&byte))
+    // Dragonfly's Go dfget had shared objects of the same names.
+    !name.ends_with(".so")
+        && bytes.first().is_some_and(|&byte| first(byte))
+        && bytes.iter().all(|&byte| first(byte) || b"+.-".contains(&byte))
 }
 
 #[cfg(test)]
@@ -134,6 +137,7 @@ mod tests {
             "d7y-resource-plugin-X",
             "d7y-resource-plugin-.part",
             "d7y-resource-plugin-a_b",
+            "d7y-resource-plugin-d7yfs.so",
             "README",
         ]);
         let names: Vec<String> = candidates_in(directory.path()).into_keys().collect();

@@ -69,7 +69,7 @@ fn become_plugin(host: i32, plugin: &OsStr) -> io::Result<Infallible> {
     process::setrlimit(Resource::Core, no_core)?;
     // Whatever dfget's own caller left open is none of the plugin's business.
     close_fds::set_fds_cloexec(3, &[]);
-    restore_sigpipe()?;
+    restore_signals()?;
     execute(plugin)
 }
 
@@ -86,11 +86,13 @@ fn end_with_host(_: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Rust ignores SIGPIPE before `main`, and a plugin would inherit that.
+/// Rust ignores SIGPIPE before `main`, and dfget SIGXFSZ; a plugin would inherit that.
 #[allow(unsafe_code)]
-fn restore_sigpipe() -> io::Result<()> {
-    // SAFETY: the default action runs no code of ours.
-    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+fn restore_signals() -> io::Result<()> {
+    for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
+    }
     Ok(())
 }
 

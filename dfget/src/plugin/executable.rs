@@ -5,7 +5,10 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{self, Read},
-    os::unix::{ffi::OsStrExt, fs::FileTypeExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileTypeExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -48,9 +51,16 @@ fn check_file(path: &Path) -> Result<(), Refusal> {
         _ if kind.is_dir() => Err(is_not("directory")),
         _ if kind.is_fifo() => Err(is_not("fifo")),
         _ if !kind.is_file() => Err(is_not("device or socket")),
-        _ => access(path, Access::EXEC_OK)
-            .map_err(|_| refusal("it has no right to be executed", format!("chmod +x {}", path.display()))),
+        _ => access(path, Access::EXEC_OK).map_err(|_| may_not(path)),
     }
+}
+
+fn may_not(path: &Path) -> Refusal {
+    let marked = fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0);
+    if marked {
+        return refusal("this user may not execute it here", "look at its rights, and whether it is mounted noexec");
+    }
+    refusal("it has no right to be executed", format!("chmod +x {}", path.display()))
 }
 
 fn check_content(path: &Path) -> Result<(), Refusal> {
@@ -97,8 +107,8 @@ fn check_script(line: &[u8]) -> Result<(), Refusal> {
         return Err(missing(&interpreter));
     }
     if interpreter.file_name() == Some(OsStr::new("env")) {
-        // `env -S python3 -u` is as usual as `env python3`.
-        let program = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='));
+        // `env -S python3 -u` is as usual as `env python3`; what other options of env take is its own affair.
+        let program = words.find(|word| *word != b"-S" && !word.contains(&b'=')).filter(|word| !word.starts_with(b"-"));
         if let Some(program) = program.map(OsStr::from_bytes).filter(|program| !is_in_path(program)) {
             return Err(missing(Path::new(program)));
         }
@@ -112,7 +122,8 @@ fn missing(interpreter: &Path) -> Refusal {
 }
 
 fn is_in_path(program: &OsStr) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
+    // Without one, env has a default of its own.
+    let Some(path) = env::var_os("PATH") else { return true };
     env::split_paths(&path).any(|directory| access(directory.join(program), Access::EXEC_OK).is_ok())
 }
 

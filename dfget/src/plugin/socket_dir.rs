@@ -4,12 +4,13 @@ use std::{
     env, fs,
     fs::File,
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use plugin_proto::limits;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, access, flock};
 
 const PREFIX: &str = "dfget-plugin-";
 
@@ -17,7 +18,7 @@ const PREFIX: &str = "dfget-plugin-";
 const SOCKET_NAME: usize = 40;
 
 /// A directory younger than this may belong to a dfget that has not locked it yet.
-const SWEEP_AGE: Duration = Duration::from_secs(60);
+const SWEEP_AGE: Duration = Duration::from_secs(5);
 
 /// A directory that only this user can enter. It goes when this is dropped.
 pub(super) struct SocketDir {
@@ -27,13 +28,14 @@ pub(super) struct SocketDir {
 }
 
 impl SocketDir {
-    /// Makes one below `TMPDIR`, or below `/tmp` where a socket's path would be too long or unfit for the
+    /// Makes one below `TMPDIR`, or below `/tmp` where that cannot be used, a socket's path would be too long or unfit for the
     /// handshake line.
     pub(super) fn create() -> io::Result<Self> {
         let base = base();
         sweep(&base);
-        // 0700 is what tempfile gives a directory.
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base)?;
+        // What tempfile makes is 0700 at most, and less under a strange umask.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700))?;
         let lock = File::open(directory.path())?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self { directory, _lock: lock })
@@ -51,8 +53,9 @@ impl SocketDir {
 
 fn base() -> PathBuf {
     let base = env::temp_dir();
+    let usable = base.is_absolute() && base.is_dir() && access(&base, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     let longest = base.as_os_str().len() + 1 + PREFIX.len() + 8 + 1 + SOCKET_NAME;
-    if base.is_absolute() && longest <= limits::SOCKET_PATH && fits_a_field(&base) { base } else { "/tmp".into() }
+    if usable && longest <= limits::SOCKET_PATH && fits_a_field(&base) { base } else { "/tmp".into() }
 }
 
 /// Whether the path can stand in a handshake line.

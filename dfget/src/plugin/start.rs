@@ -139,7 +139,7 @@ impl Launched {
 
     async fn become_ready(&mut self, candidate: &Candidate, options: Option<&Options>) -> Result<Ready, Failure> {
         let name = candidate.file_name();
-        let handshake = self.greet(&name).await?;
+        let handshake = self.greet(&name, options.is_none()).await?;
         self.greeted = true;
         let channel = connect(&handshake, self.socket_dir.path()).await?;
         // Nobody connects again. Without its file nothing is left behind even if all of us are killed.
@@ -150,8 +150,11 @@ impl Launched {
         Ok(Ready { handshake, channel, introduced, drains })
     }
 
-    async fn greet(&mut self, name: &str) -> Result<Handshake, Failure> {
-        let warn = |line: &str| tracing::warn!("plugin {name} wrote to stdout before its handshake: {line}");
+    async fn greet(&mut self, name: &str, describing: bool) -> Result<Handshake, Failure> {
+        let warn = |line: &str| match describing {
+            true => tracing::debug!("plugin {name} wrote to stdout before its handshake: {line}"),
+            false => tracing::warn!("plugin {name} wrote to stdout before its handshake: {line}"),
+        };
         let stdout = self.stdout.as_mut().expect("it is drained only after the greeting");
         tokio::select! {
             biased;
@@ -171,6 +174,8 @@ impl Launched {
 
     fn into_running(self, candidate: &Candidate, ready: Ready, start_time: Duration, settings: &Settings) -> Running {
         let Ready { handshake, channel, introduced, drains } = ready;
+        let (name, time) = (candidate.file_name(), humantime::format_duration(start_time));
+        tracing::debug!("plugin {name} is ready after {time}, protocol version {}", handshake.app_version);
         let shown = introduced.attributes.iter().map(|(key, value)| (printable(key), printable(value)));
         let about = super::About {
             app_version: handshake.app_version,
@@ -189,12 +194,21 @@ impl Launched {
         }
     }
 
+    /// Kills the process and waits for it, so that no zombie stays where nobody else would.
+    async fn end(&self) {
+        self.process.kill();
+        self.process.ended_within(POST_MORTEM).await;
+    }
+
     /// Ends the process and turns a failure into the error that tells of it.
     async fn bury(self, candidate: &Candidate, failure: Failure) -> Error {
         let fault = match failure {
-            Failure::NotExecuted(error) => return not_executed(&candidate.path, &error),
+            Failure::NotExecuted(error) => {
+                self.end().await;
+                return not_executed(&candidate.path, &error);
+            }
             Failure::Refused(status) => {
-                self.process.kill();
+                self.end().await;
                 return status::refused(candidate.file_name(), &status);
             }
             Failure::Fault(fault) => fault,
@@ -203,8 +217,7 @@ impl Launched {
                 self.process.ended_within(POST_MORTEM).await.map_or(otherwise, ended)
             }
         };
-        self.process.kill();
-        self.process.ended_within(POST_MORTEM).await;
+        self.end().await;
         let last_words = self.logs.last_words(LAST_WORDS).await;
         Error::Start { plugin: candidate.file_name(), fault, last_words }
     }
@@ -241,6 +254,9 @@ async fn introduce(
 }
 
 fn refused(status: Status) -> Failure {
+    if status::is_unreadable(&status) {
+        return Failure::Fault(StartFault::Unreachable(status::cause(&status)));
+    }
     if status::is_local(&status) {
         return Failure::Gone(StartFault::Unreachable(status::cause(&status)));
     }

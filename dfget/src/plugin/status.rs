@@ -11,7 +11,12 @@ const DECODING: [&str; 2] = ["Error, decoded message length too large", "failed 
 
 /// Whether the status was made at this end, of a broken connection or an unreadable message, and not by the plugin.
 pub(super) fn is_local(status: &Status) -> bool {
-    status.source().is_some() || DECODING.iter().any(|text| status.message().starts_with(text))
+    status.source().is_some() || is_unreadable(status)
+}
+
+/// Whether it stands for a message that is too large or no message at all.
+pub(super) fn is_unreadable(status: &Status) -> bool {
+    DECODING.iter().any(|text| status.message().starts_with(text))
 }
 
 /// What broke, down to the first cause.

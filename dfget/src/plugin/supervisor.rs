@@ -1,9 +1,13 @@
 //! Owns one running plugin up to its end, and knows why it ended.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use plugin_proto::goplugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient};
-use tokio::{net::unix::pipe, task::JoinHandle, time::timeout};
+use tokio::{
+    net::unix::pipe,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tonic::{Code, Status, transport::Channel};
 
 use super::{About, Settings, logs, logs::Logs, process::Process, status};
@@ -72,6 +76,15 @@ impl Running {
         status::source_error(&status)
     }
 
+    /// Waits for a plugin's next word for at most `limit`; `None` is too long. A process that ends has a moment for what
+    /// it sent before, then it counts as silent for ever: a child of its own may hold the connection open.
+    pub(super) async fn hear<T>(&self, limit: Duration, word: impl Future<Output = Result<T, Status>>) -> Heard<T> {
+        tokio::select! {
+            word = timeout(limit, word) => word.map_or(Heard::Nothing, Heard::Word),
+            ending = async { (self.process.ended().await, sleep(POST_MORTEM).await).0 } => Heard::Death(ending),
+        }
+    }
+
     /// The stream of a download ended, and without its `End`.
     pub(super) async fn explain_truncation(&self, received: u64, doing: &str) -> plugin_sdk::Error {
         host_error(match self.process.ended_within(POST_MORTEM).await {
@@ -80,7 +93,7 @@ impl Running {
         })
     }
 
-    async fn crashed(&self, ending: Ending, doing: &str) -> Error {
+    pub(super) async fn crashed(&self, ending: Ending, doing: &str) -> Error {
         let last_words = self.logs.last_words(LAST_WORDS).await;
         Error::Crashed { plugin: self.name.clone(), ending, doing: doing.to_owned(), last_words }
     }
@@ -107,6 +120,13 @@ impl Running {
             self.process.ended_within(POST_MORTEM).await;
         }
     }
+}
+
+/// What came of waiting for a plugin.
+pub(super) enum Heard<T> {
+    Word(Result<T, Status>),
+    Death(Ending),
+    Nothing,
 }
 
 /// An error of this crate on its way through the trait; `Error::of_source` takes it out again.

@@ -8,36 +8,45 @@ use plugin_sdk::{
     Body, Download, DownloadRequest, Error, Metadata, Opened, Options, Range, Request, ResourceClient, Validator,
     async_trait,
 };
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header, header::HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header, header::HeaderMap, redirect};
 use tokio_stream::StreamExt;
 
 use self::answer::{content_range, error_of, header_of, metadata_of};
+
+/// As many as browsers follow.
+const REDIRECTS: usize = 20;
 
 struct Http {
     client: Client,
 }
 
 /// Takes no options: what goes to the server goes by `-H`.
-pub(super) fn open(_: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
-    let client = Client::builder().user_agent(concat!("dfget/", env!("CARGO_PKG_VERSION"))).build();
+pub(super) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
+    if let Some(option) = options.keys().next() {
+        return Err(Error::InvalidRequest(format!("there is no option `{option}`: http has none, -H sends a header")));
+    }
+    // Redirects are followed here: reqwest would send the user's own header to whatever host they lead to.
+    let client = Client::builder()
+        .user_agent(concat!("dfget/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .build();
     Ok(Arc::new(Http { client: client.map_err(Error::internal)? }))
 }
 
 #[async_trait]
 impl ResourceClient for Http {
     async fn metadata(&self, request: &Request) -> Result<Metadata, Error> {
-        let mut answer = self.send(self.request(Method::HEAD, request)).await?;
+        let mut answer = self.send(Method::HEAD, request, |asked| asked).await?;
         if matches!(answer.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
             // The answer's header says the same, and its body is dropped unread.
-            answer = self.send(self.request(Method::GET, request)).await?;
+            answer = self.send(Method::GET, request, |asked| asked).await?;
         }
         metadata_of(&successful(answer)?)
     }
 
     async fn download(&self, request: &DownloadRequest) -> Result<Download, Error> {
-        let asked = self.request(Method::GET, &request.request);
-        let asked = with_validator(with_range(asked, request.range), &request.validator);
-        let answer = successful(self.send(asked).await?)?;
+        let adapt = |asked| with_validator(with_range(asked, request.range), &request.validator);
+        let answer = successful(self.send(Method::GET, &request.request, adapt).await?)?;
         let metadata = metadata_of(&answer)?;
         request.validator.require(&metadata.validator)?;
         let range = match answer.status() {
@@ -52,14 +61,40 @@ impl ResourceClient for Http {
 }
 
 impl Http {
-    fn request(&self, method: Method, request: &Request) -> RequestBuilder {
-        // A server that compresses breaks lengths and ranges.
-        let asked = self.client.request(method, &request.url).header(header::ACCEPT_ENCODING, "identity");
-        request.header.iter().fold(asked, |asked, (name, value)| asked.header(name, value))
+    /// Sends the request, and again to wherever it is redirected. The user's header goes to the first host only.
+    async fn send(
+        &self,
+        method: Method,
+        request: &Request,
+        adapt: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let first = Url::parse(&request.url).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+        let mut url = first.clone();
+        for _ in 0..=REDIRECTS {
+            // A server that compresses breaks lengths and ranges.
+            let asked = self.client.request(method.clone(), url.clone()).header(header::ACCEPT_ENCODING, "identity");
+            let own = request.header.iter().filter(|_| url.origin() == first.origin());
+            let asked = own.fold(asked, |asked, (name, value)| asked.header(name, value));
+            let answer = adapt(asked).send().await.map_err(broken)?;
+            match redirect_of(&answer, &url)? {
+                Some(next) => url = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(Error::InvalidRequest(format!("the server redirects more than {REDIRECTS} times")))
     }
+}
 
-    async fn send(&self, asked: RequestBuilder) -> Result<Response, Error> {
-        asked.send().await.map_err(broken)
+/// Where the answer says to ask instead: RFC 9110, section 15.4.
+fn redirect_of(answer: &Response, asked: &Url) -> Result<Option<Url>, Error> {
+    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = text(answer.headers(), header::LOCATION) else { return Ok(None) };
+    let next = asked.join(location).map_err(|_| Error::internal("the server redirects to what is no URL"))?;
+    match next.scheme() {
+        "http" | "https" => Ok(Some(next)),
+        scheme => Err(Error::InvalidRequest(format!("the server redirects to `{scheme}`, which is not followed"))),
     }
 }
 
@@ -71,7 +106,7 @@ fn successful(answer: Response) -> Result<Response, Error> {
 fn broken(error: reqwest::Error) -> Error {
     // The URL stands before the message already, and may hold a password.
     let error = error.without_url();
-    if error.is_builder() || error.is_redirect() {
+    if error.is_builder() {
         return Error::InvalidRequest(chain(&error));
     }
     Error::unavailable(chain(&error))

@@ -53,7 +53,7 @@ impl Root {
         let (opened, stat) = self.open(path)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(SharedFile::new(File::from(opened), Version::of(&stat))),
-            FileType::Directory => Err(invalid("this is a directory; download what is in it with -r")),
+            FileType::Directory => Err(invalid("this is a directory; name a file in it")),
             _ => Err(invalid(NEITHER)),
         }
     }
@@ -66,7 +66,7 @@ impl Root {
         let (opened, stat) = self.open(path)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => Dir::new(opened).map_err(|errno| self.failed(path, errno)),
-            FileType::RegularFile => Err(invalid("this is a file and has no entries; download it without -r")),
+            FileType::RegularFile => Err(invalid("this is a file and has no entries")),
             _ => Err(invalid(NEITHER)),
         }
     }

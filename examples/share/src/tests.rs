@@ -241,7 +241,7 @@ async fn a_missing_file_a_directory_and_a_file_as_directory_are_told_apart() {
         assert!(matches!(tree.text(url).await, Err(Error::NotFound(_))), "{url}");
     }
     for url in ["share:///a", "share:///"] {
-        assert!(refusal(tree.text(url).await).contains("this is a directory; download what is in it with -r"));
+        assert!(refusal(tree.text(url).await).contains("this is a directory; name a file in it"));
     }
     assert!(refusal(tree.list("share:///a/file").await).contains("this is a file"));
 }

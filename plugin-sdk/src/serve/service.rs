@@ -69,7 +69,7 @@ fn resource(resource: Option<proto::Resource>) -> Result<crate::Request, Status>
 #[async_trait]
 impl ResourceClientService for Service {
     async fn init(&self, request: Request<proto::InitRequest>) -> Result<Response<proto::InitResponse>, Status> {
-        let proto::InitRequest { options, describe, .. } = request.into_inner();
+        let proto::InitRequest { options, scheme, describe, .. } = request.into_inner();
         if !describe {
             let open = Arc::clone(&self.open);
             // It may look at a storage that hangs, which must not keep the runtime from answering.
@@ -77,7 +77,7 @@ impl ResourceClientService for Service {
             let client = guarded(async { opened.await.unwrap_or_else(resume_panic) }).await?;
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
         }
-        let attributes = self.attributes.as_map().clone();
+        let attributes = self.attributes.for_scheme(&scheme);
         Ok(Response::new(proto::InitResponse { attributes, features: Vec::new() }))
     }
 

@@ -1,0 +1,117 @@
+//! The services by hand: every call is well, or has the one fault that the plugin was started for.
+
+use std::{collections::HashMap, future, thread, time::Duration};
+
+use faultplug::query;
+use plugin_proto::{
+    PLUGIN_TYPE,
+    goplugin::{Empty, grpc_controller_server::GrpcController},
+    resource::{
+        DownloadRequest, DownloadResponse, GetContentLengthRequest, GetContentLengthResponse, GetLastModifiedRequest,
+        GetLastModifiedResponse, GetMetadataRequest, GetMetadataResponse, InitRequest, InitResponse, IsExpiredRequest,
+        IsExpiredResponse, IsSupportRangeRequest, IsSupportRangeResponse, ListRequest, ListResponse,
+        resource_client_server::ResourceClient,
+    },
+};
+use tokio_stream::{self as stream, Stream};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{stream::messages, trailer};
+
+pub(super) struct Raw {
+    fault: String,
+}
+
+impl Raw {
+    pub(super) fn new(fault: &str) -> Self {
+        Self { fault: fault.to_owned() }
+    }
+}
+
+type Answers<T> = Box<dyn Stream<Item = Result<T, Status>> + Send + Unpin>;
+
+#[async_trait]
+impl ResourceClient for Raw {
+    async fn init(&self, request: Request<InitRequest>) -> Result<Response<InitResponse>, Status> {
+        let scheme = request.into_inner().scheme;
+        let attributes = [("type", PLUGIN_TYPE), ("name", &scheme), ("scheme", &scheme)];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        match self.fault.as_str() {
+            "no-init-answer" => future::pending().await,
+            "no-attributes" => Ok(Response::new(InitResponse::default())),
+            _ => Ok(Response::new(InitResponse {
+                attributes: HashMap::from(attributes).into_iter().collect(),
+                features: Vec::new(),
+            })),
+        }
+    }
+
+    type DownloadStream = Answers<DownloadResponse>;
+
+    async fn download(&self, request: Request<DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        let url = request.into_inner().resource.unwrap_or_default().url;
+        eprintln!("asked for a download");
+        match query::value(&url, "fault") {
+            Some("status") if query::value(&url, "at").is_none() => Err(trailer::status(&url)),
+            Some("no-answer") => future::pending().await,
+            _ => Ok(Response::new(Box::new(stream::iter(messages(&url))))),
+        }
+    }
+
+    async fn get_content_length(
+        &self,
+        _: Request<GetContentLengthRequest>,
+    ) -> Result<Response<GetContentLengthResponse>, Status> {
+        absent()
+    }
+
+    async fn is_support_range(
+        &self,
+        _: Request<IsSupportRangeRequest>,
+    ) -> Result<Response<IsSupportRangeResponse>, Status> {
+        absent()
+    }
+
+    async fn is_expired(&self, _: Request<IsExpiredRequest>) -> Result<Response<IsExpiredResponse>, Status> {
+        absent()
+    }
+
+    async fn get_last_modified(
+        &self,
+        _: Request<GetLastModifiedRequest>,
+    ) -> Result<Response<GetLastModifiedResponse>, Status> {
+        absent()
+    }
+
+    async fn get_metadata(&self, _: Request<GetMetadataRequest>) -> Result<Response<GetMetadataResponse>, Status> {
+        absent()
+    }
+
+    type ListStream = Answers<ListResponse>;
+
+    async fn list(&self, _: Request<ListRequest>) -> Result<Response<Self::ListStream>, Status> {
+        absent()
+    }
+}
+
+fn absent<T>() -> Result<T, Status> {
+    Err(Status::unimplemented("the plugin without an SDK has only Init and Download"))
+}
+
+pub(super) struct Controller {
+    pub(super) stubborn: bool,
+}
+
+#[async_trait]
+impl GrpcController for Controller {
+    async fn shutdown(&self, _: Request<Empty>) -> Result<Response<Empty>, Status> {
+        if !self.stubborn {
+            thread::spawn(|| {
+                // So that the answer gets out.
+                thread::sleep(Duration::from_millis(10));
+                std::process::exit(0);
+            });
+        }
+        Ok(Response::new(Empty {}))
+    }
+}

@@ -1,0 +1,34 @@
+//! Runs dfget in a place of its own, and checks after *every* run what must hold whatever happened:
+//!
+//! * [`environment`]: the place: plugins, working directory, TMPDIR, HOME
+//! * [`run`]: one run of dfget, and what a test may say of it
+//! * [`invariants`]: what holds after each
+//! * [`processes`]: who is alive
+//! * [`programs`]: the plugins, built once
+//! * [`digest`]: what is expected
+
+mod digest;
+mod environment;
+mod invariants;
+mod processes;
+mod programs;
+mod run;
+
+pub(crate) use self::{
+    digest::Digest,
+    environment::{TestEnv, make_fifo, set_mode},
+    programs::{faultplug, program, skip},
+    run::{Run, Started, kill},
+};
+
+/// Polls until `ready` is there.
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(begun.elapsed().as_secs() < 20, "waited in vain for {what}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
