@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::Duration,
 };
 
@@ -45,18 +44,15 @@ pub(super) struct Pipes {
 }
 
 impl Process {
-    /// Starts the plugin on a thread of its own, which waits for it.
+    /// Starts the plugin on a blocking thread of the runtime's, which waits for it; so does the end of the runtime.
     ///
-    /// One thread does both because Linux ties the parent-death signal to the *thread* that forked: one that ended
+    /// One thread does both, and is busy with it all the time, because Linux ties the parent-death signal to the *thread* that forked: one that ended
     /// early, such as an idle one of a pool, would take the plugin with it.
     pub(super) async fn spawn(launch: Launch<'_>) -> io::Result<(Self, Pipes)> {
         let command = command(launch);
         let (started, start) = oneshot::channel();
         let (ending, ended) = watch::channel(None);
-        thread::Builder::new()
-            .name("plugin-keeper".into())
-            .stack_size(128 * 1024)
-            .spawn(move || keep(command, started, &ending))?;
+        tokio::task::spawn_blocking(move || keep(command, started, &ending));
         let (group, [stdin, stdout, stderr]) = start.await.map_err(io::Error::other)??;
         let process = Self { group, ended, life_line: Mutex::new(Some(ChildStdin::from(stdin))) };
         let pipes =

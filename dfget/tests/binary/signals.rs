@@ -125,7 +125,6 @@ fn a_signal_ends_dfget_and_a_stopped_plugin() {
 
 /// Where the parent of dfget is no init, a plugin that nobody waits for stays as a zombie.
 #[test]
-#[ignore = "at its end dfget does not wait for a plugin that it killed while it started, or at a second signal"]
 fn an_interrupted_dfget_has_waited_for_its_plugin() {
     for moment in MOMENTS {
         let test = TestEnv::new();

@@ -60,10 +60,9 @@ fn empty_messages_are_no_sign_of_life() {
 }
 
 #[test]
-#[ignore = "a rate below 1 KiB/s is not yet noticed: issue 4"]
 fn a_byte_now_and_then_is_no_progress() {
     let run = TestEnv::new().get("good://h/file?trickle-at=500").args(&STALL).run();
-    run.failed_saying(16, &["plugin d7y-resource-plugin-good stalled: "]).within(3 * SECOND);
+    run.failed_saying(16, &["stalled: less than 1024 bytes a second in 700ms"]).within(3 * SECOND);
 }
 
 #[test]

@@ -299,7 +299,6 @@ fn a_script_whose_child_listens_works_and_both_end() {
 
 /// A background job of `sh` has `/dev/null` for its stdin, which is at its end from the beginning.
 #[test]
-#[ignore = "plugin-sdk takes any stdin for the life line, also one that is no pipe"]
 fn a_script_whose_child_listens_in_the_background_works_and_both_end() {
     let test = TestEnv::new();
     wrapped(&test, "\"REAL\" &\nwait");

@@ -2,7 +2,7 @@
 //!
 //! * [`path`]: from a URL to names beneath the root; refuses what no file can be called
 //! * [`root`]: opens them, never a file outside the root
-//! * [`file`]: reads a file, and notices when it is written meanwhile
+//! * [`mod@file`]: reads a file, and notices when it is written meanwhile
 //! * [`version`]: what tells one version of a file from another
 //! * [`listing`]: the entries of a directory
 

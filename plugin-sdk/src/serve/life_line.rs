@@ -2,9 +2,11 @@
 
 use std::{
     io::{self, Read},
+    os::fd::AsFd,
     thread,
 };
 
+use rustix::fs::FileType;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -21,7 +23,7 @@ impl LifeLine {
         // Ctrl-C reaches a whole terminal: when the plugin ends is the host's decision.
         let interrupt = signal(SignalKind::interrupt())?;
         let gone = CancellationToken::new();
-        if on_stdin {
+        if on_stdin && is_pipe(io::stdin()) {
             let gone = gone.clone();
             thread::Builder::new().name("life-line".into()).spawn(move || {
                 wait_for_end(io::stdin());
@@ -36,6 +38,12 @@ impl LifeLine {
     pub(super) async fn host_gone(&self) {
         self.gone.cancelled().await;
     }
+}
+
+/// A shell that starts a plugin in the background gives it `/dev/null` instead, whose end says nothing.
+fn is_pipe(stdin: impl AsFd) -> bool {
+    let kind = rustix::fs::fstat(stdin).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    matches!(kind, Ok(FileType::Fifo | FileType::Socket))
 }
 
 fn wait_for_end(mut stdin: impl Read) {
