@@ -138,10 +138,9 @@ struct DownloadArguments {
     /// Download at most so many bytes a second, such as 500K or 10M
     #[arg(long, visible_alias = "ratelimit", value_name = "RATE", value_parser = parse_rate)]
     limit_rate: Option<u64>,
-    /// Connections for one resource, where its source serves parts
+    /// Connections for one resource, where its source serves parts [default: up to 4, as long as it is slow]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    #[arg(default_value = "4")]
-    connections: u16,
+    connections: Option<u16>,
     /// Fetch in parts of this size [default: chosen from the resource's]
     #[arg(long, value_name = "SIZE", value_parser = parse_piece_length)]
     piece_length: Option<u64>,
@@ -288,7 +287,7 @@ fn job(download: DownloadArguments) -> Result<Job, Error> {
             no_preallocate: download.no_preallocate,
         },
         range: download.range.unwrap_or(0..u64::MAX),
-        connections: download.connections.into(),
+        connections: download.connections.map(usize::from),
         piece_length: download.piece_length,
         resume: !download.no_resume,
         tries: download.tries,

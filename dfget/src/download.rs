@@ -6,7 +6,11 @@ mod retry;
 pub mod state;
 mod transfer;
 
-use std::{ops::Range, sync::Mutex, time::Duration};
+use std::{
+    ops::Range,
+    sync::{Mutex, atomic::AtomicU64},
+    time::Duration,
+};
 
 use plugin_sdk::{Download, DownloadRequest, Header, Opened, Options, Request, ResourceClient, Validator};
 
@@ -30,6 +34,9 @@ use crate::{
 /// Less than this is fetched over one connection: another one would be ready when all is there.
 const WORTH_SHARING: u64 = 16 * 1024 * 1024;
 
+/// Connections for one resource, where the user does not say.
+pub const CONNECTIONS: usize = 4;
+
 /// One resource to fetch.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -45,8 +52,9 @@ pub struct Job {
     pub output: OutputOptions,
     /// The part that is wanted, in bytes; an end of `u64::MAX` is the resource's.
     pub range: Range<u64>,
-    /// Connections at the same time, at most.
-    pub connections: usize,
+    /// Connections at the same time; `None` begins with one and adds up to [`CONNECTIONS`] in all while the source is
+    /// slow.
+    pub connections: Option<usize>,
     /// Bytes that a connection fetches at a time; `None` chooses it from the size.
     pub piece_length: Option<u64>,
     /// Go on where an earlier run stopped.
@@ -96,7 +104,29 @@ pub struct Summary {
     pub verified: Option<Expected>,
 }
 
-/// Downloads one resource.
+/// A download all of whose bytes are there and right, and that has yet to get its name.
+#[must_use = "it has no name yet"]
+pub struct Fetched {
+    /// What it will be.
+    pub summary: Summary,
+    output: Output,
+    written: Written,
+}
+
+impl Fetched {
+    /// Gives the output its name. Needs no source any more, so plugins may be stopped meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::LocalIo`]: it could not be flushed or renamed
+    /// * [`Error::OutputExists`]: one has appeared in the meantime
+    pub async fn commit(self) -> Result<Summary, Error> {
+        self.output.commit(self.written, None).await?;
+        Ok(self.summary)
+    }
+}
+
+/// Downloads one resource, up to its [`commit`](Fetched::commit).
 ///
 /// Cancel safe: dropped, it leaves at most a `.part` file and its state. The plugin it started runs on until
 /// [`Registry::stop`].
@@ -113,14 +143,14 @@ pub async fn download(
     registry: &Registry,
     limit: &RateLimit,
     progress: &Progress,
-) -> Result<Summary, Error> {
+) -> Result<Fetched, Error> {
     let fetch = fetch(job, registry, limit, progress);
     let Some(time) = job.timeout else { return fetch.await };
     let timed_out = |_| Error::TimedOut { url: job.url.to_string(), limit: time };
     tokio::time::timeout(time, fetch).await.map_err(timed_out)?
 }
 
-async fn fetch(job: &Job, registry: &Registry, limit: &RateLimit, progress: &Progress) -> Result<Summary, Error> {
+async fn fetch(job: &Job, registry: &Registry, limit: &RateLimit, progress: &Progress) -> Result<Fetched, Error> {
     let source = registry.find(job.url.scheme())?;
     let output = Output::open(&job.target()?, job.output)?;
     let client = registry.open(&source, &job.options).await?;
@@ -128,7 +158,7 @@ async fn fetch(job: &Job, registry: &Registry, limit: &RateLimit, progress: &Pro
     let outcome = story.tell().await;
     progress.finished();
     match outcome {
-        Ok((summary, written)) => output.commit(written, None).await.map(|()| summary),
+        Ok((summary, written)) => Ok(Fetched { summary, output, written }),
         Err(error) => {
             output.fail(&error).await;
             Err(error)
@@ -182,8 +212,10 @@ impl Story<'_> {
 
         let shared = total.is_some() && opened.metadata.support_range && !restarted && !self.output.is_stream();
         let worth = missing_bytes >= WORTH_SHARING || self.job.piece_length.is_some();
-        let connections = if shared && worth { self.job.connections.max(1) } else { 1 };
-        let forced = self.job.piece_length.or((connections == 1).then_some(u64::MAX));
+        let connections = if shared && worth { self.job.connections.unwrap_or(CONNECTIONS).max(1) } else { 1 };
+        // One that comes later takes its share from the others.
+        let in_one = connections == 1 || self.job.connections.is_none();
+        let forced = self.job.piece_length.or(in_one.then_some(u64::MAX));
         let transfer = Transfer {
             job: self.job,
             client: self.client,
@@ -193,6 +225,7 @@ impl Story<'_> {
             validator: opened.metadata.validator.clone(),
             support_range: opened.metadata.support_range,
             plan: Mutex::new(Plan::new(missing, connections, forced)),
+            came: AtomicU64::new(0),
         };
         transfer.run(first, connections).await?;
         let written = self.output.written().await?;

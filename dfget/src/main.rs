@@ -79,7 +79,11 @@ async fn work(command: Command, registry: Arc<Registry>, progress: Progress) -> 
 
 async fn execute(command: Command, registry: &Registry, progress: &Progress) -> Result<(), Error> {
     match command {
-        Command::Download(job, limit) => download(&job, registry, &RateLimit::new(limit), progress).await.map(drop),
+        Command::Download(job, limit) => {
+            let fetched = download(&job, registry, &RateLimit::new(limit), progress).await?;
+            // The plugin has done its part, and ends while the disk does its own.
+            tokio::join!(fetched.commit(), registry.stop()).0.map(drop)
+        }
         Command::List { json } => {
             let inventory = Inventory::take(registry).await;
             inventory.broken().for_each(|line| complain(&format!("dfget: {line}")));

@@ -88,13 +88,14 @@ async fn serve_until_ended(environment: &Environment, mut stdio: Stdio, service:
     let life_line = LifeLine::hold(environment.life_line, stop.clone())?;
     let socket = Socket::bind(environment)?;
     let incoming = UnixListenerStream::new(UnixListener::from_std(socket.listener.try_clone()?)?);
-    let router = router(service, &stdio, &stop).await;
+    // The socket listens already: the host connects while the services are still being put together.
     stdio.write_handshake(&Handshake {
         app_version: environment.app_version,
         address: Address::Unix(socket.path.display().to_string()),
         certificate: None,
         multiplex: environment.answer_multiplex.then_some(false),
     })?;
+    let router = router(service, &stdio, &stop).await;
 
     let served = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let late = async {

@@ -2,7 +2,10 @@
 
 use std::{
     ops::Range,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,6 +14,7 @@ use futures_util::future::try_join_all;
 use plugin_sdk::{BodyEvent, Download, DownloadRequest, Range as AskedRange, ResourceClient, Validator};
 use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Job,
@@ -26,6 +30,13 @@ use crate::{
 
 /// The proxy of a plugin, which knows more, watches the same time: it has the first word.
 const FIRST_WORD: Duration = Duration::from_millis(200);
+
+/// A source that delivers so many bytes a second needs no further connection: this machine is the limit, and pieces out
+/// of order only cost it.
+const FAST: f64 = 200.0 * 1024.0 * 1024.0;
+
+/// How long each further connection waits to see whether it is needed.
+const PROBE: Duration = Duration::from_millis(150);
 
 /// Why a transfer ended before it was complete.
 pub(super) enum Stop {
@@ -55,21 +66,46 @@ pub(super) struct Transfer<'a> {
     pub(super) validator: Validator,
     pub(super) support_range: bool,
     pub(super) plan: Mutex<Plan>,
+    /// Bytes that came in this transfer.
+    pub(super) came: AtomicU64,
 }
 
 impl Transfer<'_> {
     /// Runs so many connections until nothing is missing. The first one goes on with `first`, which was opened at the
     /// beginning of the first missing part.
     pub(super) async fn run(&self, first: Download, connections: usize) -> Result<(), Stop> {
-        let others = (1..connections).map(|_| self.connection(None));
-        // The first one first, so that the first piece is its.
-        try_join_all(std::iter::once(self.connection(Some(first))).chain(others)).await.map(drop)
+        let done = CancellationToken::new();
+        // Taken before anybody else can: the stream is open where this piece begins.
+        let piece = self.plan().take();
+        let first = async {
+            let _guard = done.clone().drop_guard();
+            if let Some(piece) = piece {
+                self.fetch(piece, Some(first)).await?;
+                self.plan().finish(piece);
+            }
+            self.connection().await
+        };
+        let others = (1..connections as u32).map(|number| self.further_connection(number, &done));
+        tokio::try_join!(first, try_join_all(others)).map(drop)
     }
 
-    async fn connection(&self, mut open: Option<Download>) -> Result<(), Stop> {
+    /// One that helps if the user says how many there are to be, or if the source is slow.
+    async fn further_connection(&self, number: u32, done: &CancellationToken) -> Result<(), Stop> {
+        if self.job.connections.is_some() {
+            return self.connection().await;
+        }
+        let wait = PROBE * number;
+        if timeout(wait, done.cancelled()).await.is_ok() {
+            return Ok(());
+        }
+        let rate = self.came.load(Ordering::Relaxed) as f64 / wait.as_secs_f64();
+        if rate >= FAST { Ok(()) } else { self.connection().await }
+    }
+
+    async fn connection(&self) -> Result<(), Stop> {
         loop {
             let Some(piece) = self.plan().take() else { return Ok(()) };
-            self.fetch(piece, open.take()).await?;
+            self.fetch(piece, None).await?;
             self.plan().finish(piece);
         }
     }
@@ -142,6 +178,7 @@ impl Transfer<'_> {
             let place = self.plan().advance(piece, step.len() as u64);
             let length = place.end - place.start;
             self.progress.advanced(length);
+            self.came.fetch_add(length, Ordering::Relaxed);
             // At most `step.len()`, which is a usize.
             self.output.write(place.start, step.slice(..length as usize)).await?;
             if self.plan().rest(piece).is_empty() {

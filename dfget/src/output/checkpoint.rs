@@ -36,7 +36,7 @@ impl Checkpoints {
                 if !no_fsync {
                     file.sync_data()?;
                 }
-                State { ranges, ..state.clone() }.store(&path)
+                State { ranges, ..state.clone() }.store(&path, !no_fsync)
             })
         };
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(record)?;

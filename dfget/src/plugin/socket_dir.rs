@@ -31,9 +31,7 @@ impl SocketDir {
     /// Makes one below `TMPDIR`, or below `/tmp` where that cannot be used, a socket's path would be too long or unfit for the
     /// handshake line.
     pub(super) fn create() -> io::Result<Self> {
-        let base = base();
-        sweep(&base);
-        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base)?;
+        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base())?;
         // What tempfile makes is 0700 at most, and less under a strange umask.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700))?;
         let lock = File::open(directory.path())?;
@@ -61,6 +59,11 @@ fn base() -> PathBuf {
 /// Whether the path can stand in a handshake line.
 fn fits_a_field(path: &Path) -> bool {
     path.to_str().is_some_and(|text| !text.contains(|c: char| c == '|' || c == ' ' || c.is_control()))
+}
+
+/// Removes what hosts that were killed have left where this one makes its own.
+pub(super) fn sweep_own() {
+    sweep(&base());
 }
 
 /// Removes the directories of hosts that were killed. Failures leave work for the next dfget, nothing worse.

@@ -29,7 +29,7 @@ use super::{
     greeting::{Greeting, NoGreeting},
     logs::Logs,
     process::{Launch, Pipes, Process},
-    socket_dir::SocketDir,
+    socket_dir::{self, SocketDir},
     status,
     supervisor::{Drains, Running},
 };
@@ -133,6 +133,8 @@ impl Launched {
             shim: settings.shim.clone(),
         };
         let (process, Pipes { stdout, stderr }) = Process::spawn(launch).await.map_err(failed("start"))?;
+        // While the plugin gets ready there is nothing else to do.
+        socket_dir::sweep_own();
         let logs = Logs::read(&candidate.file_name(), stderr);
         Ok(Self { process, stdout: Some(stdout), logs, greeting: Greeting::default(), greeted: false, socket_dir })
     }
