@@ -1,5 +1,7 @@
 //! The command line: argv becomes a [`Command`], values parsed, nothing done.
 
+mod values;
+
 use std::{ops::Range, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::styling::Styles};
@@ -52,13 +54,13 @@ pub enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  dfget https://example.org/file                 download to ./file
-  dfget -u d7yfs://host/path -O copy             download through the plugin d7y-resource-plugin-d7yfs
-  dfget share:///a --opt root=/mnt/data -O - | wc
-  dfget plugin                                   list the sources there are
+  dfget https://example.org/file             download to ./file
+  dfget -u d7yfs://host/path -O copy         by the plugin for d7yfs
+  dfget share:///a --opt root=/mnt -O - | wc
+  dfget plugin                               list the sources there are
 
-Exit status: 0 complete, 2 usage, 10-16 the plugin, 20-24 the source, 30 damaged, 40-45 this machine. README.md has
-them all.";
+Exit status: 0 complete, 2 usage, 10-16 the plugin, 20-24 the source,
+30 damaged, 40-45 this machine. README.md has them all.";
 
 #[derive(Parser)]
 #[command(name = "dfget", version, about = "Downloads from anything: its sources are plugins", after_help = EXAMPLES)]
@@ -126,26 +128,26 @@ struct DownloadArguments {
     #[arg(long = "opt", value_name = "KEY=VALUE")]
     options: Vec<String>,
     /// Give up after this time in all, such as 90 or 5m
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
     timeout: Option<Duration>,
-    /// Give up when less than --speed-limit comes for this long
-    #[arg(long, visible_alias = "stall-timeout", value_name = "TIME", value_parser = parse_duration)]
+    /// Give up when less than --speed-limit comes for this long; 0 never does
+    #[arg(long, visible_alias = "stall-timeout", value_name = "TIME", value_parser = values::patience)]
     #[arg(default_value = "30s")]
     speed_time: Duration,
     /// Bytes a second that are too slow
-    #[arg(long, value_name = "RATE", value_parser = parse_size, default_value = "1K")]
+    #[arg(long, value_name = "RATE", value_parser = values::size, default_value = "1K")]
     speed_limit: u64,
     /// Download at most so many bytes a second, such as 500K or 10M
-    #[arg(long, visible_alias = "ratelimit", value_name = "RATE", value_parser = parse_rate)]
+    #[arg(long, visible_alias = "ratelimit", value_name = "RATE", value_parser = values::size)]
     limit_rate: Option<u64>,
     /// Connections for one resource, where its source serves parts [default: up to 4, as long as it is slow]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     connections: Option<u16>,
     /// Fetch in parts of this size [default: chosen from the resource's]
-    #[arg(long, value_name = "SIZE", value_parser = parse_piece_length)]
+    #[arg(long, value_name = "SIZE", value_parser = values::piece_length)]
     piece_length: Option<u64>,
     /// Download only these bytes: FIRST-LAST, counted from 0, or FIRST-
-    #[arg(long, value_name = "RANGE", value_parser = parse_range)]
+    #[arg(long, value_name = "RANGE", value_parser = values::range)]
     range: Option<Range<u64>>,
     /// Check the whole against this digest: md5, sha1, sha256, sha512, crc32 or blake3
     #[arg(long, value_name = "ALGORITHM:HEX")]
@@ -174,17 +176,17 @@ struct DownloadArguments {
 #[command(next_help_heading = "Plugins")]
 struct PluginArguments {
     /// Use this file for this scheme; for development
-    #[arg(long = "plugin", value_name = "SCHEME=PATH", value_parser = parse_pinned, global = true)]
+    #[arg(long = "plugin", value_name = "SCHEME=PATH", value_parser = values::pinned, global = true)]
     pinned: Vec<(String, PathBuf)>,
     /// Look for plugins here first, before DFGET_PLUGIN_DIR, ~/.dragonfly/plugins and /usr/local/dragonfly/plugins;
     /// repeatable
     #[arg(long = "plugin-dir", value_name = "DIR", global = true)]
     directories: Vec<PathBuf>,
     /// Let plugins inherit this environment variable; repeatable
-    #[arg(long = "plugin-env", value_name = "NAME", value_parser = parse_variable, global = true)]
+    #[arg(long = "plugin-env", value_name = "NAME", value_parser = values::variable, global = true)]
     inherit: Vec<String>,
     /// Give up on a plugin that is not ready after this time
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s", global = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "10s", global = true)]
     plugin_start_timeout: Duration,
 }
 
@@ -278,8 +280,8 @@ fn job(download: DownloadArguments) -> Result<Job, Error> {
     });
     Ok(Job {
         url,
-        header: parse_all("-H", &download.header, parse_header)?,
-        options: parse_all("--opt", &download.options, parse_pair)?.into_iter().collect::<Options>(),
+        header: parse_all("-H", &download.header, values::header)?,
+        options: parse_all("--opt", &download.options, values::pair)?.into_iter().collect::<Options>(),
         target,
         output: OutputOptions {
             overwrite: download.overwrite,
@@ -315,85 +317,6 @@ fn parse_all(
 ) -> Result<Vec<(String, String)>, Error> {
     let refuse = |fact| usage(format!("a value of {name} makes no sense: {fact}"), "`dfget --help` shows its form");
     texts.iter().map(|text| parse(text).map_err(refuse)).collect()
-}
-
-fn parse_pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        // Never the text itself: it may be a secret.
-        _ => Err("there is no `=` in it".into()),
-    }
-}
-
-fn parse_header(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        _ => Err("there is no `:` in it".into()),
-    }
-}
-
-/// Seconds, as curl has them, or with a unit.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.map_or_else(|| humantime::parse_duration(text).map_err(|error| error.to_string()), Ok)
-}
-
-fn parse_pinned(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((scheme, path)) if !scheme.is_empty() && !path.is_empty() => Ok((scheme.to_owned(), path.into())),
-        _ => Err("it is not SCHEME=PATH".into()),
-    }
-}
-
-fn parse_variable(text: &str) -> Result<String, String> {
-    // Its value is inherited: one on the command line would be seen by everybody.
-    if text.is_empty() || text.contains('=') { Err("it is not a name".into()) } else { Ok(text.to_owned()) }
-}
-
-/// Bytes, or K, M, G, T of 1024, with or without `iB` or `B`: as curl, wget and rclone have them.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let power = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
-        "" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        _ => return Err(format!("`{unit}` is not one of K, M, G, T")),
-    };
-    let number: f64 = number.parse().map_err(|_| "it is not a number with K, M, G or T".to_owned())?;
-    Ok((number * 1024_f64.powi(power)) as u64)
-}
-
-/// 0 is no limit, as curl and rclone have it.
-fn parse_rate(text: &str) -> Result<u64, String> {
-    parse_size(text).map(|rate| if rate == 0 { u64::MAX } else { rate })
-}
-
-fn parse_piece_length(text: &str) -> Result<u64, String> {
-    match parse_size(text)? {
-        length if length < 64 * 1024 => Err("a part has at least 64K".into()),
-        length => Ok(length),
-    }
-}
-
-/// curl's `FIRST-LAST`, the last byte included; a missing last one is the resource's.
-fn parse_range(text: &str) -> Result<Range<u64>, String> {
-    let (first, last) = text.split_once('-').ok_or("it is not FIRST-LAST")?;
-    let number = |text: &str, default| match text {
-        "" => Ok(default),
-        text => text.parse::<u64>().map_err(|_| "it is not FIRST-LAST, in bytes".to_owned()),
-    };
-    if first.is_empty() {
-        return Err("it has no first byte".into());
-    }
-    let (first, last) = (number(first, 0)?, number(last, u64::MAX - 1)?);
-    if first > last || last == u64::MAX {
-        return Err("it ends before it begins".into());
-    }
-    Ok(first..last + 1)
 }
 
 #[cfg(test)]
@@ -435,33 +358,6 @@ mod tests {
         assert_eq!(job.options, Options::from([("root".into(), "/a=b".into()), ("empty".into(), String::new())]));
         assert_eq!(job.header, [("Accept".to_owned(), "text".to_owned())]);
         assert!(parse("x://h/a --opt secret").is_err());
-    }
-
-    #[test]
-    fn times_are_seconds_or_have_a_unit() {
-        for (text, millis) in [("90", 90_000), ("0.5", 500), ("2m", 120_000), ("100ms", 100)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        assert!(parse_duration("-1").is_err() && parse_duration("soon").is_err());
-    }
-
-    #[test]
-    fn sizes_have_units_of_1024() {
-        for (text, bytes) in
-            [("7", 7), ("1K", 1024), ("1.5k", 1536), ("2MiB", 2 << 20), ("3GB", 3 << 30), ("1T", 1 << 40)]
-        {
-            assert_eq!(parse_size(text), Ok(bytes), "{text}");
-        }
-        assert!(parse_size("fast").is_err() && parse_size("1X").is_err() && parse_size("").is_err());
-        assert_eq!(parse_rate("0"), Ok(u64::MAX));
-    }
-
-    #[test]
-    fn a_range_has_its_last_byte_in_it() {
-        assert_eq!(parse_range("2-5"), Ok(2..6));
-        assert_eq!(parse_range("2-"), Ok(2..u64::MAX));
-        assert!(parse_range("-5").is_err());
-        assert!(parse_range("5-2").is_err() && parse_range("5").is_err() && parse_range("a-b").is_err());
     }
 
     #[test]

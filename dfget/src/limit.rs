@@ -11,10 +11,12 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// At most so many bytes a second; `None` is no limit.
+    /// At most so many bytes a second; `None`, and 0 as curl and rclone have it, is no limit.
     #[must_use]
     pub fn new(bytes_per_second: Option<u64>) -> Self {
-        let Some(rate) = bytes_per_second else { return Self { limiter: None, step: usize::MAX } };
+        let Some(rate) = bytes_per_second.filter(|rate| *rate > 0) else {
+            return Self { limiter: None, step: usize::MAX };
+        };
         let rate = usize::try_from(rate).unwrap_or(usize::MAX).max(1);
         // Refills of whole permits: below 20 bytes a second they come less often.
         let refill = (rate / 20).max(1);

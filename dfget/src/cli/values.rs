@@ -1,0 +1,117 @@
+//! The forms that values on the command line have.
+//!
+//! What a parser refuses it does not repeat: it may be a secret.
+
+use std::{ops::Range, path::PathBuf, time::Duration};
+
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        // Never the text itself: it may be a secret.
+        _ => Err("there is no `=` in it".into()),
+    }
+}
+
+pub(super) fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("there is no `:` in it".into()),
+    }
+}
+
+/// Seconds, as curl has them, or with a unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.map_or_else(|| humantime::parse_duration(text).map_err(|error| error.to_string()), Ok)
+}
+
+/// As [`duration`], and 0 is as good as for ever.
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    duration(text).map(|time| if time.is_zero() { YEAR } else { time })
+}
+
+pub(super) fn pinned(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((scheme, path)) if !scheme.is_empty() && !path.is_empty() => Ok((scheme.to_owned(), path.into())),
+        _ => Err("it is not SCHEME=PATH".into()),
+    }
+}
+
+pub(super) fn variable(text: &str) -> Result<String, String> {
+    // Its value is inherited: one on the command line would be seen by everybody.
+    if text.is_empty() || text.contains('=') { Err("it is not a name".into()) } else { Ok(text.to_owned()) }
+}
+
+/// Bytes, or K, M, G, T of 1024, with or without `iB` or `B`: as curl, wget and rclone have them.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let power = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        _ => return Err(format!("`{unit}` is not one of K, M, G, T")),
+    };
+    let number: f64 = number.parse().map_err(|_| "it is not a number with K, M, G or T".to_owned())?;
+    Ok((number * 1024_f64.powi(power)) as u64)
+}
+
+pub(super) fn piece_length(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        length if length < 64 * 1024 => Err("a part has at least 64K".into()),
+        length => Ok(length),
+    }
+}
+
+/// curl's `FIRST-LAST`, the last byte included; a missing last one is the resource's.
+pub(super) fn range(text: &str) -> Result<Range<u64>, String> {
+    let (first, last) = text.split_once('-').ok_or("it is not FIRST-LAST")?;
+    let number = |text: &str, default| match text {
+        "" => Ok(default),
+        text => text.parse::<u64>().map_err(|_| "it is not FIRST-LAST, in bytes".to_owned()),
+    };
+    if first.is_empty() {
+        return Err("it has no first byte".into());
+    }
+    let (first, last) = (number(first, 0)?, number(last, u64::MAX - 1)?);
+    if first > last || last == u64::MAX {
+        return Err("it ends before it begins".into());
+    }
+    Ok(first..last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_or_have_a_unit() {
+        for (text, millis) in [("90", 90_000), ("0.5", 500), ("2m", 120_000), ("100ms", 100)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert!(patience("0").is_ok_and(|time| time > Duration::from_secs(1_000_000)));
+        assert!(duration("-1").is_err() && duration("soon").is_err());
+    }
+
+    #[test]
+    fn sizes_have_units_of_1024() {
+        for (text, bytes) in
+            [("7", 7), ("1K", 1024), ("1.5k", 1536), ("2MiB", 2 << 20), ("3GB", 3 << 30), ("1T", 1 << 40)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert!(size("fast").is_err() && size("1X").is_err() && size("").is_err());
+    }
+
+    #[test]
+    fn a_range_has_its_last_byte_in_it() {
+        assert_eq!(range("2-5"), Ok(2..6));
+        assert_eq!(range("2-"), Ok(2..u64::MAX));
+        assert!(range("-5").is_err());
+        assert!(range("5-2").is_err() && range("5").is_err() && range("a-b").is_err());
+    }
+}
