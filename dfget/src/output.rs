@@ -119,9 +119,6 @@ impl Output {
     ///
     /// * [`Error::LocalIo`]: it cannot be cut, or read for the digest
     pub(crate) async fn begin(&self, begin: Begin) -> Result<(), Error> {
-        if let Some(part) = self.part.as_ref().filter(|_| begin.state.is_none()) {
-            part.forget_state();
-        }
         self.writer.begin(begin).await
     }
 

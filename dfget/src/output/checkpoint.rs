@@ -61,6 +61,11 @@ impl Checkpoints {
     pub(super) fn last(self, ranges: RangeSet) -> io::Result<()> {
         // Fails if the thread ended with an error, which is returned below.
         let _ = self.queue.send(ranges);
+        self.stop()
+    }
+
+    /// Waits for what is being recorded: a state that is written later would be one of a file that is gone.
+    pub(super) fn stop(self) -> io::Result<()> {
         drop(self.queue);
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the recorder panicked")))
     }

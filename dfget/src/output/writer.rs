@@ -1,7 +1,7 @@
 //! Writes to a file on a thread of its own, so that the network, the disk and the digest work at the same time.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
     os::unix::fs::FileExt,
     path::PathBuf,
@@ -13,7 +13,10 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{checkpoint::Checkpoints, io_error};
 use crate::{
-    download::{ranges::RangeSet, state::State},
+    download::{
+        ranges::RangeSet,
+        state::{State, path_of},
+    },
     error::Error,
     verify::{Algorithm, Digester},
 };
@@ -152,10 +155,17 @@ impl Sink {
 
     fn begin(&mut self, begin: Begin) -> io::Result<()> {
         let Begin { base, ranges, state, digest } = begin;
+        if let Some(checkpoints) = self.checkpoints.take() {
+            checkpoints.stop()?;
+        }
         // A stream cannot take back what it was given.
         if self.part {
             let held = ranges.iter().last().map_or(0, |range| range.end - base);
             self.file.set_len(held)?;
+            if state.is_none() {
+                // Of an earlier run or version. One that stays is of bytes that are gone, and cut by their length.
+                let _ = fs::remove_file(path_of(&self.path));
+            }
         }
         self.written = ranges.iter().map(|range| range.start - base..range.end - base).collect();
         (self.base, self.hashed) = (base, 0);
@@ -204,7 +214,10 @@ impl Sink {
         Ok(())
     }
 
-    fn commit(self) -> io::Result<Written> {
+    fn commit(mut self) -> io::Result<Written> {
+        if let Some(checkpoints) = self.checkpoints.take() {
+            checkpoints.stop()?;
+        }
         let length = self.written.prefix();
         if self.part {
             // Preallocated, or left longer by an earlier version.
