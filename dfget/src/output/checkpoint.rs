@@ -4,7 +4,10 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::mpsc::{SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -17,30 +20,27 @@ const BYTES: u64 = 32 * 1024 * 1024;
 /// At the latest after so long: a little less than what may be fetched again.
 const TIME: Duration = Duration::from_secs(4);
 
-/// The thread that flushes and records while the writer writes on.
+/// Flushes and records on a thread of its own, while the writer writes on. A short download never needs it.
 pub(super) struct Checkpoints {
-    queue: SyncSender<RangeSet>,
-    thread: JoinHandle<io::Result<()>>,
+    file: Arc<File>,
+    path: PathBuf,
+    state: State,
+    no_fsync: bool,
+    recorder: Option<Recorder>,
     bytes: u64,
     last: Instant,
 }
 
+struct Recorder {
+    queue: SyncSender<RangeSet>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
 impl Checkpoints {
     /// Of the `.part` file at `path`. `no_fsync`: what was written survives dfget, not a power cut.
-    pub(super) fn start(file: &File, path: &Path, state: State, no_fsync: bool) -> io::Result<Self> {
-        let file = file.try_clone()?;
-        let (queue, snapshots) = sync_channel::<RangeSet>(1);
-        let path = PathBuf::from(path);
-        let record = move || {
-            snapshots.into_iter().try_for_each(|ranges| {
-                if !no_fsync {
-                    file.sync_data()?;
-                }
-                State { ranges, ..state.clone() }.store(&path, !no_fsync)
-            })
-        };
-        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(record)?;
-        Ok(Self { queue, thread, bytes: 0, last: Instant::now() })
+    pub(super) fn new(file: &File, path: &Path, state: State, no_fsync: bool) -> io::Result<Self> {
+        let (file, path) = (Arc::new(file.try_clone()?), PathBuf::from(path));
+        Ok(Self { file, path, state, no_fsync, recorder: None, bytes: 0, last: Instant::now() })
     }
 
     /// `bytes` more were written: whether it is time to record.
@@ -50,23 +50,50 @@ impl Checkpoints {
     }
 
     /// Records `ranges`, all of which are written. While an earlier one is being recorded, it is tried again later.
-    pub(super) fn take(&mut self, ranges: RangeSet) {
-        if self.queue.try_send(ranges).is_ok() {
+    pub(super) fn take(&mut self, ranges: RangeSet) -> io::Result<()> {
+        let recorder = match &mut self.recorder {
+            Some(recorder) => recorder,
+            none => none.insert(Recorder::start(&self.file, &self.path, &self.state, self.no_fsync)?),
+        };
+        if recorder.queue.try_send(ranges).is_ok() {
             self.bytes = 0;
             self.last = Instant::now();
         }
+        Ok(())
     }
 
     /// Records `ranges` and returns when that is done.
-    pub(super) fn last(self, ranges: RangeSet) -> io::Result<()> {
-        // Fails if the thread ended with an error, which is returned below.
-        let _ = self.queue.send(ranges);
-        self.stop()
+    pub(super) fn last(mut self, ranges: RangeSet) -> io::Result<()> {
+        if let Some(recorder) = self.recorder.take() {
+            recorder.stop()?;
+        }
+        record(&self.file, &self.path, &self.state, self.no_fsync, ranges)
     }
 
     /// Waits for what is being recorded: a state that is written later would be one of a file that is gone.
     pub(super) fn stop(self) -> io::Result<()> {
+        self.recorder.map_or(Ok(()), Recorder::stop)
+    }
+}
+
+impl Recorder {
+    fn start(file: &Arc<File>, path: &Path, state: &State, no_fsync: bool) -> io::Result<Self> {
+        let (queue, snapshots) = sync_channel::<RangeSet>(1);
+        let (file, path, state) = (Arc::clone(file), path.to_owned(), state.clone());
+        let run = move || snapshots.into_iter().try_for_each(|ranges| record(&file, &path, &state, no_fsync, ranges));
+        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(run)?;
+        Ok(Self { queue, thread })
+    }
+
+    fn stop(self) -> io::Result<()> {
         drop(self.queue);
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the recorder panicked")))
     }
+}
+
+fn record(file: &File, path: &Path, state: &State, no_fsync: bool, ranges: RangeSet) -> io::Result<()> {
+    if !no_fsync {
+        file.sync_data()?;
+    }
+    State { ranges, ..state.clone() }.store(path, !no_fsync)
 }

@@ -16,6 +16,9 @@ use rustix::{
 use super::{OutputOptions, io_error};
 use crate::{download::state::path_of, error::Error};
 
+/// Less than this is written before a reservation would tell that there is no room.
+const WORTH_RESERVING: u64 = 1024 * 1024;
+
 /// A `.part` file and the name it is going to take. Dropped before [`commit`](Self::commit), it stays if there is
 /// something in it.
 pub(super) struct Part {
@@ -43,7 +46,7 @@ impl Part {
 
     /// Reserves room for `length` bytes without making the file longer. The error comes with how many bytes are free.
     pub(super) fn reserve(&self, length: u64) -> Result<(), (io::Error, u64)> {
-        let Some(file) = self.lock.as_ref().filter(|_| length > 0) else { return Ok(()) };
+        let Some(file) = self.lock.as_ref().filter(|_| length >= WORTH_RESERVING) else { return Ok(()) };
         match fallocate(file, FallocateFlags::KEEP_SIZE, 0, length) {
             Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
                 let free = fstatvfs(file).map_or(0, |system| system.f_bavail * system.f_frsize);

@@ -74,6 +74,7 @@ impl Writer {
             file,
             part,
             no_fsync,
+            begun: false,
             base: 0,
             written: RangeSet::default(),
             hashed: 0,
@@ -125,6 +126,7 @@ struct Sink {
     file: File,
     part: bool,
     no_fsync: bool,
+    begun: bool,
     base: u64,
     written: RangeSet,
     /// Up to here, in the file, the digester has everything.
@@ -161,7 +163,12 @@ impl Sink {
         // A stream cannot take back what it was given.
         if self.part {
             let held = ranges.iter().last().map_or(0, |range| range.end - base);
-            self.file.set_len(held)?;
+            if self.begun {
+                // Also where it is as long: it gives back what was reserved for another version.
+                self.file.set_len(held)?;
+            }
+            self.cut(held)?;
+            self.begun = true;
             if state.is_none() {
                 // Of an earlier run or version. One that stays is of bytes that are gone, and cut by their length.
                 let _ = fs::remove_file(path_of(&self.path));
@@ -171,7 +178,7 @@ impl Sink {
         (self.base, self.hashed) = (base, 0);
         self.digester = digest.map(Digester::new);
         self.checkpoints = match state.filter(|_| self.part) {
-            Some(state) => Some(Checkpoints::start(&self.file, &self.path, state, self.no_fsync)?),
+            Some(state) => Some(Checkpoints::new(&self.file, &self.path, state, self.no_fsync)?),
             None => None,
         };
         self.hash_prefix()
@@ -194,7 +201,7 @@ impl Sink {
         if self.checkpoints.as_mut().is_some_and(|checkpoints| checkpoints.is_due(chunk.len() as u64)) {
             let ranges = self.in_resource();
             if let Some(checkpoints) = &mut self.checkpoints {
-                checkpoints.take(ranges);
+                checkpoints.take(ranges)?;
             }
         }
         Ok(())
@@ -221,9 +228,14 @@ impl Sink {
         let length = self.written.prefix();
         if self.part {
             // Preallocated, or left longer by an earlier version.
-            self.file.set_len(length)?;
+            self.cut(length)?;
         }
         Ok(Written { file: self.file, digest: self.digester.map(Digester::finish), length })
+    }
+
+    /// Cuts or stretches the file, unless it is as long already: most are, and it is not for nothing.
+    fn cut(&self, length: u64) -> io::Result<()> {
+        if self.file.metadata()?.len() == length { Ok(()) } else { self.file.set_len(length) }
     }
 
     fn in_resource(&self) -> RangeSet {
