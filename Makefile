@@ -19,7 +19,7 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 
-.PHONY: help demo test bench lint fmt clippy docs deny release install install-examples uninstall
+.PHONY: help demo test soak bench lint fmt clippy docs deny release install install-examples uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,10 @@ test: ## all tests; one that needs a tool this machine lacks says that it is ski
 	@mkdir -p target; status=0; \
 	$(CARGO) test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log || status=$$?; \
 	awk -f .ci/count-tests target/test.log; exit $$status
+
+soak: ## N random histories of kills, changes and damage (200), from SEED: every complete file must be right
+	DFGET_HISTORIES=$(or $(N),200) $(if $(SEED),DFGET_SEED=$(SEED)) \
+	$(CARGO) test -p dfget --test binary --locked histories::
 
 bench: release ## measure dfget and its peers side by side (QUICK=1: fewer and smaller runs)
 	python3 bench/bench.py $(if $(QUICK),--quick)

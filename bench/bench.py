@@ -21,6 +21,7 @@ RELEASE = HERE.parent / "target" / "release"
 PLUGINS = ("d7y-resource-plugin-d7yfs", "d7y-resource-plugin-share")
 MIB = 1 << 20
 SMALL = 64 * MIB
+PER_DIRECTORY = 100
 
 
 def main():
@@ -52,9 +53,11 @@ class Bench:
     def __init__(self, options, scratch, stack):
         self.options, self.scratch = options, scratch
         self.size = 512 * MIB if options.quick else 2048 * MIB
+        self.files = 2_000 if options.quick else 10_000
         self.served = scratch / "served"
         self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
+            "DFGET_CONFIG": "",
             "HOME": str(scratch),  # no one's ~/.curlrc or ~/.dragonfly
             "LANG": "C.UTF-8",
             "DFGET_PLUGIN_DIR": str(scratch / "plugins"),
@@ -67,8 +70,10 @@ class Bench:
 
     def make_files(self):
         free = shutil.disk_usage(self.scratch).free
-        if free < 2 * self.size + SMALL + 256 * MIB:
-            sys.exit(f"bench: {free // MIB} MiB free below {OUT}: too little for two files of {self.size // MIB} MiB")
+        # The trees of all runs stay until the end.
+        needed = 2 * self.size + SMALL + 256 * MIB + 32 * self.files * 4096
+        if free < needed:
+            sys.exit(f"bench: {free // MIB} MiB free below {OUT}: {needed // MIB} MiB are needed")
         plugins = self.scratch / "plugins"
         plugins.mkdir(mode=0o755)
         for name in PLUGINS:
@@ -77,6 +82,14 @@ class Bench:
         (self.served / "hello").write_bytes(b"hello world")
         for name, size in (("small", SMALL), ("big", self.size)):
             write_noise(self.served / name, size)
+        for path in self.paths():
+            file = self.served / "tree" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(os.urandom(4096))
+
+    def paths(self):
+        """Of the files in the tree."""
+        return [f"d{number // PER_DIRECTORY:03}/f{number:05}" for number in range(self.files)]
 
     def run(self):
         facts = report.machine(OUT)
@@ -106,6 +119,7 @@ class Bench:
         few, many = (3, 15) if quick else (5, 40)
         hello = ["-u", "d7yfs://host:56001/x"]
         big = ["-u", "share:///big", "--opt", f"root={self.served}"]
+        tree = ["-r", "share:///tree", "--opt", f"root={self.served}"]
         http = ["-u", self.nginx.url("big")] if self.nginx else []
         disk, null = self.scratch / "output", Path(os.devnull)
         return [
@@ -116,6 +130,8 @@ class Bench:
             (f"{mib} MiB by plugin, /dev/null", few, os.sync, ("big", null, big), "curl"),
             (f"{mib} MiB by http, no fsync", few, os.sync, ("big", disk, [*http, "--no-fsync"]), "curl"),
             (f"{mib} MiB by http, fsync", few, os.sync, ("big", disk, http), "curl and sync"),
+            (f"{self.files} files, no fsync", few, os.sync, ("tree", disk, [*tree, "--no-fsync"]), "curl --parallel"),
+            (f"{self.files} files, fsync", few, os.sync, ("tree", disk, tree), "curl --parallel"),
         ]
 
     def measure(self, name, runs, before, ours, peer):
@@ -135,10 +151,20 @@ class Bench:
         return Side("dfget", argv, output, self.served / file, self.environment, server)
 
     def peer(self, name, file, output):
+        if name == "curl --parallel":
+            argv = [self.curl, "-s", "--parallel", "--create-dirs", "-K", str(self.list_for_curl(output))]
+            return Side(name, argv, output, self.served / file, self.environment, self.nginx)
         argv = [self.curl, "-s", "-o", str(output), self.nginx.url(file)]
         if name == "curl and sync":
             argv = ["/bin/sh", "-c", '"$@" && exec sync "$0"', str(output), *argv]
         return Side(name, argv, output, self.served / file, self.environment, self.nginx)
+
+    def list_for_curl(self, output):
+        """All URLs of the tree, and where each goes."""
+        lines = (f'url = "{self.nginx.url(f"tree/{path}")}"\noutput = "{output / path}"\n' for path in self.paths())
+        file = self.scratch / "list"
+        file.write_text("".join(lines))
+        return file
 
     def memory(self, file):
         """The largest peaks of three runs that are looked at every 5 ms and not timed."""

@@ -1,27 +1,41 @@
-//! The command line: argv becomes a [`Command`], values parsed, nothing done.
+//! The command line: argv, and what is set elsewhere, becomes a [`Command`], values parsed, nothing done.
 
+mod arguments;
+mod config;
 mod values;
 
-use std::{ops::Range, path::PathBuf, time::Duration};
+use std::{ffi::OsString, sync::Arc};
 
-use clap::{ArgAction, Args, Parser, Subcommand, builder::styling::Styles};
-use plugin_sdk::Options;
 use tracing::level_filters::LevelFilter;
 
+pub use self::config::Effective;
+use self::{
+    arguments::{
+        Arguments, ConfigSubcommands, DownloadArguments, MessageArguments, OutputArguments, PluginArguments,
+        PluginSubcommands, Subcommands, TreeArguments,
+    },
+    config::{Parsed, Refused, Surroundings},
+};
 use crate::{
-    download::Job,
+    batch::{Action, Batch, Wish},
+    download::{Settings, Wanted},
     error::Error,
+    escape,
     limit::SlowLimit,
     output::{OutputOptions, Target},
     plugin::{self, discover::SearchPath},
+    registry::SourceOptions,
+    report::Style,
+    tree::{Filter, TreeOptions},
     url::ResourceUrl,
-    verify::Expected,
 };
 
 /// What the user wants done, and how.
 pub struct Opts {
     /// The thing itself.
     pub command: Command,
+    /// What the sources are told.
+    pub options: SourceOptions,
     /// Where plugins are.
     pub search: SearchPath,
     /// How they are started.
@@ -30,279 +44,209 @@ pub struct Opts {
     pub log_level: LevelFilter,
     /// What it logs of what plugins write.
     pub plugin_log_level: LevelFilter,
-    /// Whether a bar is wanted.
-    pub progress: bool,
+    /// How it tells what it does.
+    pub style: Style,
 }
 
 /// The thing that is to be done.
 pub enum Command {
-    /// `dfget URL`, with the rate limit in bytes a second
-    Download(Box<Job>, Option<u64>),
+    /// `dfget URL…`
+    Download(Box<Batch>),
     /// `dfget plugin`
-    List {
-        /// As one document.
-        json: bool,
-    },
+    List,
     /// `dfget plugin info NAME`
     Info {
         /// The scheme.
         name: String,
-        /// As one document.
-        json: bool,
     },
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  dfget https://example.org/file             download to ./file
-  dfget -u d7yfs://host/path -O copy         by the plugin for d7yfs
-  dfget share:///a --opt root=/mnt -O - | wc
-  dfget plugin                               list the sources there are
-
-Exit status: 0 complete, 2 usage, 10-16 the plugin, 20-24 the source,
-30 damaged, 40-45 this machine. README.md has them all.";
-
-#[derive(Parser)]
-#[command(name = "dfget", version, about = "Downloads from anything: its sources are plugins", after_help = EXAMPLES)]
-#[command(styles = Styles::plain(), subcommand_help_heading = "Commands", disable_help_subcommand = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Option<Subcommands>,
-    #[command(flatten)]
-    download: DownloadArguments,
-    #[command(flatten)]
-    plugins: PluginArguments,
-    #[command(flatten)]
-    log: LogArguments,
-}
-
-#[derive(Subcommand)]
-enum Subcommands {
-    /// List all sources, in-tree and out-of-tree
-    Plugin {
-        #[command(subcommand)]
-        command: Option<PluginSubcommands>,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Subcommand)]
-enum PluginSubcommands {
-    /// List all sources (the default)
-    List {
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one source in full
-    Info {
-        /// Its scheme
-        name: String,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Download")]
-struct DownloadArguments {
-    /// What to download
-    #[arg(value_name = "URL")]
-    positional: Option<String>,
-    /// What to download, as an option
-    #[arg(short, long, conflicts_with = "positional")]
-    url: Option<String>,
-    /// Where to: a file, or `-` for stdout [default: the URL's last segment, in the current directory]
-    #[arg(short = 'O', long, value_name = "PATH")]
-    output: Option<PathBuf>,
-    /// Replace an existing output
-    #[arg(long)]
-    overwrite: bool,
-    /// Send this header to the storage; repeatable
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    header: Vec<String>,
-    /// Hand this option to the source; repeatable
-    #[arg(long = "opt", value_name = "KEY=VALUE")]
-    options: Vec<String>,
-    /// Give up after this time in all, such as 90 or 5m
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
-    timeout: Option<Duration>,
-    /// Give up when less than --speed-limit comes for this long; 0 never does
-    #[arg(long, visible_alias = "stall-timeout", value_name = "TIME", value_parser = values::patience)]
-    #[arg(default_value = "30s")]
-    speed_time: Duration,
-    /// Bytes a second that are too slow
-    #[arg(long, value_name = "RATE", value_parser = values::size, default_value = "1K")]
-    speed_limit: u64,
-    /// Download at most so many bytes a second, such as 500K or 10M
-    #[arg(long, visible_alias = "ratelimit", value_name = "RATE", value_parser = values::size)]
-    limit_rate: Option<u64>,
-    /// Connections for one resource, where its source serves parts [default: up to 4, as long as it is slow]
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    connections: Option<u16>,
-    /// Fetch in parts of this size [default: chosen from the resource's]
-    #[arg(long, value_name = "SIZE", value_parser = values::piece_length)]
-    piece_length: Option<u64>,
-    /// Download only these bytes: FIRST-LAST, counted from 0, or FIRST-
-    #[arg(long, value_name = "RANGE", value_parser = values::range)]
-    range: Option<Range<u64>>,
-    /// Check the whole against this digest: md5, sha1, sha256, sha512, crc32 or blake3
-    #[arg(long, value_name = "ALGORITHM:HEX")]
-    digest: Option<Expected>,
-    /// Times that a part is tried without a byte coming
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "5")]
-    tries: u32,
-    /// Begin anew, whatever an earlier run has left
-    #[arg(long)]
-    no_resume: bool,
-    /// Neither check that there is room on the disk nor reserve it
-    #[arg(long)]
-    no_preallocate: bool,
-    /// Do not wait for the disk at the end
-    #[arg(long)]
-    no_fsync: bool,
-    /// Show no progress bar
-    #[arg(long)]
-    no_progress: bool,
-    /// Show a progress bar, which is the default on a terminal
-    #[arg(short = 'b', long, overrides_with = "no_progress")]
-    show_progress: bool,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Plugins")]
-struct PluginArguments {
-    /// Use this file for this scheme; for development
-    #[arg(long = "plugin", value_name = "SCHEME=PATH", value_parser = values::pinned, global = true)]
-    pinned: Vec<(String, PathBuf)>,
-    /// Look for plugins here first, before DFGET_PLUGIN_DIR, ~/.dragonfly/plugins and /usr/local/dragonfly/plugins;
-    /// repeatable
-    #[arg(long = "plugin-dir", value_name = "DIR", global = true)]
-    directories: Vec<PathBuf>,
-    /// Let plugins inherit this environment variable; repeatable
-    #[arg(long = "plugin-env", value_name = "NAME", value_parser = values::variable, global = true)]
-    inherit: Vec<String>,
-    /// Give up on a plugin that is not ready after this time
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "10s", global = true)]
-    plugin_start_timeout: Duration,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Messages")]
-struct LogArguments {
-    /// Print errors only
-    #[arg(short, long, global = true)]
-    quiet: bool,
-    /// Print more, plugins' own messages included; twice for all
-    #[arg(short, long, action = ArgAction::Count, global = true)]
-    verbose: u8,
-    /// Print messages of this level and above: error, warn, info, debug, trace
-    #[arg(long, value_name = "LEVEL", global = true)]
-    log_level: Option<LevelFilter>,
+    /// `dfget config`
+    ShowSettings(Box<Effective>),
 }
 
 impl Opts {
-    /// Parses the command line of this process; `--help`, `--version` and mistakes end it, as clap does.
+    /// What may not be shown, of all that the user has given.
+    pub fn secrets(&self) -> Vec<String> {
+        let named = self.options.iter().filter(|(name, _)| escape::is_secret(name));
+        let mut secrets: Vec<String> = named.map(|(_, value)| value.clone()).collect();
+        if let Command::Download(batch) = &self.command {
+            let header = batch.settings.header.iter().filter(|(name, _)| escape::is_secret(name));
+            // `Bearer TOKEN` is a scheme and the secret.
+            let parts = |value: &str| [value.to_owned(), value.split(' ').next_back().unwrap_or_default().to_owned()];
+            secrets.extend(header.flat_map(|(_, value)| parts(value)));
+            secrets.extend(batch.wishes.iter().flat_map(|wish| wish.url.secrets()));
+        }
+        secrets
+    }
+
+    /// Parses the command line of this process, with its `DFGET_*` variables and the configuration file; `--help`,
+    /// `--version` and mistakes end it, as clap does.
     ///
     /// # Errors
     ///
-    /// * [`Error::Usage`]: it parses, and makes no sense
+    /// * [`Error::Usage`]: it parses, and makes no sense; so does a variable or the file
     pub fn parse() -> Result<Self, Error> {
-        Self::from_arguments(Arguments::parse())
+        let words: Vec<OsString> = std::env::args_os().collect();
+        Self::read(&words, &Surroundings::of_process()).map_err(|refused| match refused {
+            Refused::ByClap(error) => error.exit(),
+            Refused::BySense(error) => error,
+        })
     }
 
-    fn from_arguments(arguments: Arguments) -> Result<Self, Error> {
-        let Arguments { command, download, plugins, log } = arguments;
-        let progress = !log.quiet && !download.no_progress;
+    fn read(words: &[OsString], surroundings: &Surroundings) -> Result<Self, Refused> {
+        let mut parsed = Parsed::read(words, surroundings)?;
+        let all = parse_all("--opt", &parsed.arguments.download.options, values::pair)?.into_iter().collect();
+        let options = SourceOptions { all, by_scheme: parsed.sources() };
+        let command = parsed.arguments.command.take().map(|command| command_of(command, &parsed)).transpose()?;
+        Ok(Self::from_arguments(parsed.arguments, command, options)?)
+    }
+
+    fn from_arguments(arguments: Arguments, command: Option<Command>, options: SourceOptions) -> Result<Self, Error> {
+        let Arguments { download, output, tree, plugins, messages, command: _ } = arguments;
         let settings = plugin::Settings {
-            inherit: plugins.inherit,
-            start_timeout: plugins.plugin_start_timeout,
             call_timeout: download.speed_time,
             stall_timeout: download.speed_time,
-            ..plugin::Settings::default()
+            ..settings_of(&plugins)
         };
-        // Schemes are compared in lower case, as URLs have them.
-        let pinned = plugins.pinned.into_iter().map(|(scheme, path)| (scheme.to_ascii_lowercase(), path)).collect();
+        let style =
+            Style { bars: !messages.quiet && !messages.no_progress, summary: !messages.quiet, json: messages.json };
         Ok(Self {
-            command: command_of(command, download)?,
-            search: SearchPath::new(pinned, plugins.directories),
+            command: match command {
+                Some(command) => command,
+                None => Command::Download(Box::new(batch(download, output, tree, messages.json)?)),
+            },
+            options,
+            search: search_of(plugins),
             plugins: settings,
-            log_level: log.log_level.unwrap_or(level_of(&log, LevelFilter::WARN)),
-            plugin_log_level: log.log_level.unwrap_or(level_of(&log, LevelFilter::OFF)),
-            progress,
+            log_level: messages.log_level.unwrap_or(level_of(&messages, LevelFilter::WARN)),
+            plugin_log_level: messages.log_level.unwrap_or(level_of(&messages, LevelFilter::OFF)),
+            style,
         })
     }
 }
 
-fn level_of(log: &LogArguments, default: LevelFilter) -> LevelFilter {
-    match log.verbose {
-        _ if log.quiet => LevelFilter::ERROR.min(default),
+fn settings_of(plugins: &PluginArguments) -> plugin::Settings {
+    let (inherit, start_timeout) = (plugins.inherit.clone(), plugins.plugin_start_timeout);
+    plugin::Settings { inherit, start_timeout, ..plugin::Settings::default() }
+}
+
+fn search_of(plugins: PluginArguments) -> SearchPath {
+    // Schemes are compared in lower case, as URLs have them.
+    let pinned = plugins.pinned.into_iter().map(|(scheme, path)| (scheme.to_ascii_lowercase(), path));
+    SearchPath::new(pinned.collect(), plugins.directories)
+}
+
+fn level_of(messages: &MessageArguments, default: LevelFilter) -> LevelFilter {
+    match messages.verbose {
+        _ if messages.quiet => LevelFilter::ERROR.min(default),
         0 => default,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     }
 }
 
-fn command_of(command: Option<Subcommands>, download: DownloadArguments) -> Result<Command, Error> {
-    if command.is_some() && (download.url.is_some() || download.positional.is_some()) {
-        return Err(usage("there are a URL and a command", "dfget URL, or dfget plugin"));
-    }
+fn command_of(command: Subcommands, parsed: &Parsed) -> Result<Command, Error> {
+    let Arguments { download, .. } = &parsed.arguments;
     match command {
-        Some(Subcommands::Plugin { command: None, json }) => Ok(Command::List { json }),
-        Some(Subcommands::Plugin { command: Some(PluginSubcommands::List { json: inner }), json }) => {
-            Ok(Command::List { json: json || inner })
+        Subcommands::Config { command: None | Some(ConfigSubcommands::Show) } => {
+            Ok(Command::ShowSettings(Box::new(parsed.effective())))
         }
-        Some(Subcommands::Plugin { command: Some(PluginSubcommands::Info { name, json: inner }), json }) => {
-            Ok(Command::Info { name, json: json || inner })
+        Subcommands::Plugin { .. } if !download.url.is_empty() || !download.positional.is_empty() => {
+            Err(usage("there are a URL and a command", "dfget URL, or dfget plugin"))
         }
-        None => {
-            let limit = download.limit_rate;
-            job(download).map(|job| Command::Download(Box::new(job), limit))
-        }
+        Subcommands::Plugin { command: None | Some(PluginSubcommands::List) } => Ok(Command::List),
+        Subcommands::Plugin { command: Some(PluginSubcommands::Info { name }) } => Ok(Command::Info { name }),
     }
 }
 
-fn job(download: DownloadArguments) -> Result<Job, Error> {
-    let text = download
-        .url
-        .or(download.positional)
-        .ok_or_else(|| usage("there is no URL to download", "dfget URL, or `dfget --help`"))?;
-    let url: ResourceUrl = text.parse().map_err(|error| {
-        let shown = crate::escape::printable(without_secrets(&text));
-        usage(format!("`{shown}` is no URL: {error}"), "a URL is SCHEME://HOST/PATH")
-    })?;
-    let target = download.output.map(|path| match path {
+fn batch(
+    download: DownloadArguments,
+    output: OutputArguments,
+    tree: TreeArguments,
+    json: bool,
+) -> Result<Batch, Error> {
+    let wishes = download.url.iter().chain(&download.positional).map(|text| wish(text));
+    let wishes: Vec<Wish> = wishes.collect::<Result<_, Error>>()?;
+    if wishes.is_empty() && download.input_file.is_none() {
+        return Err(usage("there is no URL to download", "dfget URL, or `dfget --help`"));
+    }
+    let several = wishes.len() > 1 || download.input_file.is_some() || tree.recursive;
+    let target = output.output.map(|path| match path {
         path if path.as_os_str() == "-" => Target::Stdout,
         path => Target::File(path),
     });
-    Ok(Job {
-        url,
-        header: parse_all("-H", &download.header, values::header)?,
-        options: parse_all("--opt", &download.options, values::pair)?.into_iter().collect::<Options>(),
+    refuse_contradictions(&download, &tree, target.as_ref(), several, json)?;
+    Ok(Batch {
+        wishes,
+        input_file: download.input_file,
         target,
-        output: OutputOptions {
-            overwrite: download.overwrite,
-            no_fsync: download.no_fsync,
-            no_preallocate: download.no_preallocate,
+        action: match &tree {
+            _ if tree.list => Action::List,
+            _ if tree.dry_run => Action::DryRun,
+            _ => Action::Download,
         },
-        range: download.range.unwrap_or(0..u64::MAX),
-        connections: download.connections.map(usize::from),
-        piece_length: download.piece_length,
-        resume: !download.no_resume,
-        tries: download.tries,
-        slow: SlowLimit { rate: download.speed_limit, time: download.speed_time },
-        digest: download.digest,
-        timeout: download.timeout,
+        output: OutputOptions {
+            overwrite: output.overwrite,
+            no_fsync: output.no_fsync,
+            no_preallocate: output.no_preallocate,
+            // What is there already is known by its time.
+            remote_time: output.remote_time || output.if_modified || several,
+        },
+        if_modified: output.if_modified,
+        settings: Arc::new(Settings {
+            header: parse_all("-H", &download.header, values::header)?,
+            wanted: download.range.unwrap_or_default(),
+            original_offset: output.original_offset,
+            connections: download.connections.map(usize::from),
+            piece_length: download.piece_length,
+            resume: !download.no_resume,
+            tries: download.tries,
+            slow: SlowLimit { rate: download.speed_limit, time: download.speed_time },
+            digest: download.digest,
+        }),
+        jobs: tree.jobs.into(),
+        tree: TreeOptions {
+            recursive: tree.recursive,
+            level: tree.level,
+            max_files: tree.max_files,
+            filter: Filter::new(&tree.include, &tree.exclude, tree.accept_regex, tree.reject_regex)
+                .map_err(|error| usage(format!("the patterns cannot be used: {error}"), "use fewer of them"))?,
+        },
+        limit_rate: download.limit_rate,
+        timeout: download.timeout.filter(|limit| !limit.is_zero()),
     })
 }
 
-/// What cannot be taken apart as a URL, without what stands where a URL has its password and its query.
-fn without_secrets(text: &str) -> &str {
-    let text = text.split('?').next().unwrap_or_default();
-    text.rsplit('@').next().unwrap_or_default()
+fn refuse_contradictions(
+    download: &DownloadArguments,
+    tree: &TreeArguments,
+    target: Option<&Target>,
+    several: bool,
+    json: bool,
+) -> Result<(), Error> {
+    let to_stdout = target == Some(&Target::Stdout);
+    let one_only = "it goes with one URL, and without -r";
+    match () {
+        () if to_stdout && json => {
+            Err(usage("-O - and --json both want stdout", "name a file with -O, or leave --json out"))
+        }
+        () if to_stdout && tree.recursive => Err(usage("a tree cannot be printed", "name a directory with -O")),
+        () if to_stdout && several => {
+            Err(usage("several resources cannot be printed", "name a directory with -O, or print them one by one"))
+        }
+        () if several && download.digest.is_some() => Err(usage("--digest is of one resource", one_only)),
+        () if several && download.range.as_ref().is_some_and(|range| *range != Wanted::default()) => {
+            Err(usage("--range is of one resource", one_only))
+        }
+        () => Ok(()),
+    }
+}
+
+fn wish(text: &str) -> Result<Wish, Error> {
+    let url = text.parse::<ResourceUrl>().map_err(|error| {
+        let shown = escape::printable(crate::url::without_secrets(text));
+        usage(format!("`{shown}` is no URL: {error}"), "a URL is SCHEME://HOST/PATH")
+    })?;
+    Ok(Wish { url, output: None })
 }
 
 fn usage(fact: impl Into<String>, hint: &str) -> Error {
@@ -321,17 +265,18 @@ fn parse_all(
 
 #[cfg(test)]
 mod tests {
+    use plugin_sdk::Options;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Opts, String> {
-        let words = std::iter::once("dfget").chain(line.split_whitespace());
-        let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
-        Opts::from_arguments(arguments).map_err(|error| error.to_string())
+        let words: Vec<_> = std::iter::once("dfget").chain(line.split_whitespace()).map(OsString::from).collect();
+        Opts::read(&words, &Surroundings::default()).map_err(|error| error.to_string())
     }
 
-    fn job(line: &str) -> Job {
+    fn batch(line: &str) -> Batch {
         match parse(line).map(|opts| opts.command) {
-            Ok(Command::Download(job, _)) => *job,
+            Ok(Command::Download(batch)) => *batch,
             Ok(_) => panic!("no download"),
             Err(error) => panic!("{error}"),
         }
@@ -340,33 +285,59 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         use clap::CommandFactory;
+
         Arguments::command().debug_assert();
     }
 
     #[test]
     fn a_url_is_positional_or_an_option() {
-        assert_eq!(job("x://h/a").url, job("-u x://h/a").url);
-        assert_eq!(job("x://h/a").target, None);
-        assert_eq!(job("x://h/a -O b").target, Some(Target::File("b".into())));
-        assert_eq!(job("-b x://h/a -O -").target, Some(Target::Stdout));
-        assert!(parse("-u x://h/a x://h/b").is_err());
+        assert_eq!(batch("x://h/a").wishes, batch("-u x://h/a").wishes);
+        assert_eq!(batch("x://h/a").target, None);
+        assert_eq!(batch("x://h/a -O b").target, Some(Target::File("b".into())));
+        assert_eq!(batch("-b x://h/a -O -").target, Some(Target::Stdout));
+        assert_eq!(batch("-u x://h/a x://h/b").wishes.len(), 2);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for line in [
+            "x://h/a -O - --json",
+            "x://h/a x://h/b -O -",
+            "-r x://h/a -O -",
+            "-r x://h/a --range 0-1",
+            "x://h/a x://h/b --digest crc32:00000000",
+            "x://h/a --original-offset",
+            "x://h/a --level 2",
+            "x://h/a --include *.rs",
+            "x://h/a --reject-regex b",
+            "x://h/a --max-files 1",
+            "-u x://h/a plugin",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert_eq!(batch("x://h/a --timeout 0").timeout, None);
+        assert_eq!(batch("x://h/a --range -5").settings.wanted, Wanted::Last(5));
     }
 
     #[test]
     fn options_and_headers_are_taken_apart() {
-        let job = job("x://h/a --opt root=/a=b --opt empty= -H Accept:text");
-        assert_eq!(job.options, Options::from([("root".into(), "/a=b".into()), ("empty".into(), String::new())]));
-        assert_eq!(job.header, [("Accept".to_owned(), "text".to_owned())]);
+        let line = "x://h/a --opt root=/a=b --opt empty= -H Accept:text";
+        assert_eq!(
+            parse(line).unwrap().options.all,
+            Options::from([("root".into(), "/a=b".into()), ("empty".into(), String::new())])
+        );
+        assert_eq!(batch(line).settings.header, [("Accept".to_owned(), "text".to_owned())]);
         assert!(parse("x://h/a --opt secret").is_err());
     }
 
     #[test]
     fn plugin_lists_by_default() {
         for line in ["plugin", "plugin list", "--plugin-dir /a plugin", "plugin --plugin-dir /a -v"] {
-            assert!(matches!(parse(line).unwrap().command, Command::List { json: false }), "{line}");
+            assert!(matches!(parse(line).unwrap().command, Command::List), "{line}");
         }
-        assert!(matches!(parse("plugin --json").unwrap().command, Command::List { json: true }));
-        assert!(matches!(parse("plugin info x --json").unwrap().command, Command::Info { json: true, .. }));
+        assert!(parse("plugin --json").unwrap().style.json);
+        let info = parse("plugin info x --json").unwrap();
+        assert!(matches!(info.command, Command::Info { .. }) && info.style.json);
     }
 
     #[test]

@@ -132,6 +132,28 @@ pub enum Error {
         /// Its `.part` file.
         path: PathBuf,
     },
+    /// A name that a source gave, or what has that name here, could lead where nothing is to be written.
+    #[error("{path} is refused: {fact}")]
+    PathRefused {
+        /// Printable.
+        path: String,
+        /// Why.
+        fact: &'static str,
+    },
+    /// There is more than is allowed.
+    #[error("{fact}")]
+    LimitReached {
+        /// Of what, and how much is allowed.
+        fact: String,
+    },
+    /// Some of many downloads, or of what a listing has, failed; each was told when it did.
+    #[error("{failed} of {total} failed")]
+    SomeFailed {
+        /// How many.
+        failed: u64,
+        /// Of how many.
+        total: u64,
+    },
     /// The total time ran out.
     #[error("{url} was not complete after {}", humantime::format_duration(*limit))]
     TimedOut {
@@ -220,10 +242,24 @@ impl Error {
             Self::LocalIo { .. } => 40,
             Self::OutputExists { .. } => 42,
             Self::OutputLocked { .. } => 43,
-            Self::TimedOut { .. } => 45,
+            Self::PathRefused { .. } => 44,
+            Self::TimedOut { .. } | Self::LimitReached { .. } => 45,
+            Self::SomeFailed { .. } => 50,
             // Only for a caller that does not re-raise it.
             Self::Interrupted { signal } => 128_u8.saturating_add(u8::try_from(*signal).unwrap_or_default()),
         }
+    }
+
+    /// What happened, and why, and why that.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
     }
 
     /// What was looked at, a line each.
@@ -263,12 +299,17 @@ impl Error {
             Self::Source { class: SourceClass::DataLoss, .. } | Self::Integrity { .. } => {
                 "run it again; if it stays so, what its storage holds is damaged".into()
             }
-            Self::LocalIo { source, .. } if source.kind() == io::ErrorKind::NotFound => "create its directory".into(),
+            Self::LocalIo { source, action: "create", .. } if source.kind() == io::ErrorKind::NotFound => {
+                "create its directory".into()
+            }
             Self::LocalIo { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "look at its rights and those of its directory".into()
             }
             Self::Interrupted { .. } => "run the same command again to go on".into(),
-            Self::Source { .. } | Self::LocalIo { .. } => return None,
+            Self::SomeFailed { .. } => "run the same command again: what is complete is not fetched again".into(),
+            Self::Source { .. } | Self::LocalIo { .. } | Self::PathRefused { .. } | Self::LimitReached { .. } => {
+                return None;
+            }
         };
         (!hint.is_empty()).then_some(hint)
     }
@@ -294,16 +335,11 @@ fn quote(last_words: &[String]) -> Vec<String> {
 }
 
 /// All of an error as the user reads it: what `main` prints.
-pub struct Report<'a>(pub &'a Error);
+pub struct Explained<'a>(pub &'a Error);
 
-impl fmt::Display for Report<'_> {
+impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dfget: {}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
+        write!(f, "dfget: {}", self.0.with_causes())?;
         for line in self.0.details() {
             write!(f, "\n  {line}")?;
         }
@@ -329,7 +365,7 @@ mod tests {
 dfget: no source serves `s4`
   looked for d7y-resource-plugin-s4 in /a, /usr/local/dragonfly/plugins
   hint: put the plugin there, or name it with --plugin s4=PATH; `dfget plugin` lists what is installed";
-        assert_eq!(Report(&error).to_string(), text);
+        assert_eq!(Explained(&error).to_string(), text);
         assert_eq!(error.exit_code(), 10);
     }
 
@@ -343,6 +379,6 @@ dfget: no source serves `s4`
         let text = "\
 dfget: plugin d7y-resource-plugin-d7yfs exited with status 3 before its handshake
   its last words: no credentials";
-        assert!(Report(&error).to_string().starts_with(text));
+        assert!(Explained(&error).to_string().starts_with(text));
     }
 }

@@ -1,10 +1,50 @@
 //! Strings that came from outside, made fit for a terminal and a log.
 
+use std::{
+    borrow::Cow,
+    sync::{PoisonError, RwLock},
+};
+
 use plugin_proto::limits::STATUS_TEXT;
 
-/// `text` in one line without control characters, cut after [`STATUS_TEXT`] of those that are shown.
+/// Shorter ones are words, too, that have nothing to do with a secret.
+const SHORTEST_SECRET: usize = 6;
+
+/// So many secrets are looked for in every text.
+const SECRETS: usize = 256;
+
+/// What nobody may read, longest first. Of the process: a secret is one wherever it turns up.
+static HIDDEN: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// From now on [`printable`] shows `***` in the place of each of these texts, unless it is very short.
+pub fn hide<S: Into<String>>(secrets: impl IntoIterator<Item = S>) {
+    let mut hidden = HIDDEN.write().unwrap_or_else(PoisonError::into_inner);
+    let secrets = secrets.into_iter().map(Into::into).filter(|secret| secret.len() >= SHORTEST_SECRET);
+    hidden.extend(secrets);
+    hidden.sort_by(|one, other| (other.len(), one).cmp(&(one.len(), other)));
+    hidden.dedup();
+    hidden.truncate(SECRETS);
+}
+
+/// Whether the value of an option or a header of this name is nobody's business.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    const PARTS: [&str; 9] = ["pass", "secret", "token", "key", "cred", "sig", "auth", "cookie", "session"];
+    let name = name.to_ascii_lowercase();
+    PARTS.iter().any(|part| name.contains(part))
+}
+
+fn without_secrets(text: &str) -> Cow<'_, str> {
+    let hidden = HIDDEN.read().unwrap_or_else(PoisonError::into_inner);
+    let found = hidden.iter().filter(|secret| text.contains(secret.as_str()));
+    found.fold(Cow::Borrowed(text), |text, secret| text.replace(secret.as_str(), "***").into())
+}
+
+/// `text` in one line without control characters and without what is to be [`hide`]d, cut after [`STATUS_TEXT`] of the
+/// characters that are shown.
 #[must_use]
 pub fn printable(text: &str) -> String {
+    let text = without_secrets(text);
     let mut all = text.trim_end().chars().flat_map(visible);
     let mut shown: String = all.by_ref().take(STATUS_TEXT).collect();
     if all.next().is_some() {
@@ -35,7 +75,7 @@ fn visible(character: char) -> impl Iterator<Item = char> {
 }
 
 /// Neither a control character nor one that reorders or hides the text around it.
-fn is_harmless(character: char) -> bool {
+pub(crate) fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -47,6 +87,13 @@ mod tests {
     #[test]
     fn escape_sequences_and_reordering_are_shown_and_not_obeyed() {
         assert_eq!(printable("a\u{1b}[2Jb\tc\0\u{202e}é\n"), r"a\u{1b}[2Jb\tc\u{0}\u{202e}é");
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_shown_wherever_it_turns_up() {
+        hide(["opensesame", "opensesame-and-more", "no"]);
+        assert_eq!(printable("no, opensesame-and-more than opensesame!"), "no, *** than ***!");
+        assert!(is_secret("X-Auth-Token") && is_secret("storage_access_KEY_id") && !is_secret("root"));
     }
 
     #[test]

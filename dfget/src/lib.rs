@@ -4,20 +4,21 @@
 //! The path of the data, one direction:
 //!
 //! ```text
-//! argv ─► cli ─► Job ─► download ─► registry ─► ResourceClient ─► Body (stream of Bytes) ─► output ─► file
-//!                                      │ in-tree: a call
-//!                                      └ out-of-tree: plugin (process → connect → gRPC)
+//! argv ─► cli ─► batch ─► Job ─► download ─► ResourceClient ─► Body (stream of Bytes) ─► output ─► file
+//!                  │ tree: many jobs             │ in-tree: a call
+//!                  └ registry: who serves it     └ out-of-tree: plugin (process → connect → gRPC)
 //! ```
 //!
 //! What holds everywhere:
 //!
 //! 1. `tonic` appears only under `plugin/`, spawning only in `plugin/process`, `clap` only in `cli`.
-//! 2. Only `main` prints an error or ends the process.
+//! 2. Only `main` ends the process; only `main`, and `report` for one of many downloads, print an error.
 //! 3. The engine names no scheme; a source's settings travel as opaque options.
 //! 4. The final file name is only ever a whole file.
 //! 5. A stream that ends without its End message is an error, never a short file.
 //! 6. When dfget ends, however it ends, no plugin process and no socket is left.
 
+pub mod batch;
 pub mod cli;
 pub mod download;
 pub mod error;
@@ -26,9 +27,10 @@ pub mod inventory;
 pub mod limit;
 pub mod output;
 pub mod plugin;
-pub mod progress;
 pub mod registry;
+pub mod report;
 pub mod signals;
 pub mod source;
+pub mod tree;
 pub mod url;
 pub mod verify;

@@ -1,41 +1,58 @@
 //! How fast a download may be, and how slow.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use leaky_bucket::RateLimiter;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// Bytes are let through in steps that take so long, and that much of an idle time is made up for.
+const STEP: Duration = Duration::from_millis(50);
+
+/// So many steps a wait is counted in.
+const STEPS: u32 = 8;
 
 /// `--limit-rate`: one for all connections and files together.
+///
+/// Whoever takes bytes gets the next free time on one line, and waits until that is over. Not leaky-bucket: 1.1.2 fails
+/// an assertion, or hangs, where many wait at once.
 pub struct RateLimit {
-    limiter: Option<RateLimiter>,
-    step: usize,
+    /// Bytes a second.
+    rate: Option<u64>,
+    /// Up to here the line is taken.
+    taken: Mutex<Instant>,
 }
 
 impl RateLimit {
     /// At most so many bytes a second; `None`, and 0 as curl and rclone have it, is no limit.
     #[must_use]
     pub fn new(bytes_per_second: Option<u64>) -> Self {
-        let Some(rate) = bytes_per_second.filter(|rate| *rate > 0) else {
-            return Self { limiter: None, step: usize::MAX };
-        };
-        let rate = usize::try_from(rate).unwrap_or(usize::MAX).max(1);
-        // Refills of whole permits: below 20 bytes a second they come less often.
-        let refill = (rate / 20).max(1);
-        let interval = Duration::from_secs_f64(refill as f64 / rate as f64);
-        let limiter = RateLimiter::builder().initial(0).max(refill).refill(refill).interval(interval).build();
-        Self { limiter: Some(limiter), step: refill }
+        Self { rate: bytes_per_second.filter(|rate| *rate > 0), taken: Mutex::new(Instant::now()) }
     }
 
     /// Bytes to be taken at a time, so that they flow evenly.
     #[must_use]
     pub fn step(&self) -> usize {
-        self.step
+        let step = |rate: u64| usize::try_from(rate / 20).unwrap_or(usize::MAX).max(1);
+        self.rate.map_or(usize::MAX, step)
     }
 
-    /// Waits until so many bytes may have come.
+    /// Waits until so many bytes may have come. Dropped, it has taken them all the same.
     pub async fn take(&self, bytes: usize) {
-        if let Some(limiter) = &self.limiter {
-            limiter.acquire(bytes).await;
+        if let Some(rate) = self.rate {
+            let time = Duration::from_secs_f64(bytes as f64 / rate as f64);
+            sleep_until(self.reserve(time)).await;
         }
+    }
+
+    fn reserve(&self, time: Duration) -> Instant {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let earliest = now.checked_sub(STEP).unwrap_or(now);
+        *taken = earliest.max(*taken) + time;
+        *taken
     }
 }
 
@@ -89,6 +106,23 @@ impl SlowWatch {
     }
 }
 
+/// What came in `limit`, and how long it took. What dfget itself did not see, stopped and continued by a shell, counts as
+/// one step at most.
+pub(crate) async fn within<T>(limit: Duration, coming: impl Future<Output = T>) -> Option<(T, Duration)> {
+    let (mut coming, mut waited) = (pin!(coming), Duration::ZERO);
+    let step = (limit / STEPS).max(Duration::from_millis(1));
+    loop {
+        let (begun, step) = (Instant::now(), step.min(limit - waited));
+        if let Ok(came) = timeout(step, &mut coming).await {
+            return Some((came, waited + begun.elapsed().min(step)));
+        }
+        waited += step;
+        if waited >= limit {
+            return None;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +131,7 @@ mod tests {
     async fn the_rate_is_kept_from_1_kib_a_second_up() {
         for rate in [1024_u64, 100_000, 10_000_000] {
             let limit = RateLimit::new(Some(rate));
-            let begun = tokio::time::Instant::now();
+            let begun = Instant::now();
             let mut bytes = 0;
             while bytes < 10 * rate {
                 let chunk = (rate / 7).clamp(100, 65_536);
@@ -107,6 +141,25 @@ mod tests {
             let measured = bytes as f64 / begun.elapsed().as_secs_f64();
             assert!((measured / rate as f64 - 1.0).abs() < 0.05, "{measured} at {rate}");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn many_at_once_share_the_rate() {
+        let limit = std::sync::Arc::new(RateLimit::new(Some(10_000_000)));
+        let begun = Instant::now();
+        let takers = (0..32).map(|_| {
+            let limit = std::sync::Arc::clone(&limit);
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    limit.take(10_000).await;
+                }
+            })
+        });
+        for ended in futures_util::future::join_all(takers).await {
+            ended.unwrap();
+        }
+        let (took, expected) = (begun.elapsed(), Duration::from_millis(640));
+        assert!(took >= expected - STEP - Duration::from_millis(1), "{took:?}");
     }
 
     #[test]

@@ -3,23 +3,25 @@
 use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
+    pin::pin,
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
 use dfget::{
+    batch::{Unnamed, Work},
     cli::{Command, Opts},
-    download::download,
-    error::{Error, Report},
+    error::{Error, Explained},
+    escape,
     inventory::{Info, Inventory},
-    limit::RateLimit,
-    plugin,
-    progress::Progress,
+    output, plugin,
     registry::Registry,
+    report::{Reporter, Style},
     signals::{self, SIGPIPE, Signals},
     source::IN_TREE,
 };
+use futures_util::future::maybe_done;
 use tracing::Level;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
 
@@ -31,13 +33,14 @@ fn main() -> ExitCode {
         return status;
     }
     signals::ignore_file_size_limit();
+    output::allow_many_files();
     match Opts::parse().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if signals::is_closed_stdout(&error) {
                 signals::end_by(SIGPIPE);
             }
-            complain(&Report(&error).to_string());
+            complain(&Explained(&error).to_string());
             if let Error::Interrupted { signal } = error {
                 signals::end_by(signal);
             }
@@ -48,27 +51,36 @@ fn main() -> ExitCode {
 
 fn run(mut opts: Opts) -> Result<(), Error> {
     opts.plugins.shim = own_executable();
-    let progress = Progress::new(opts.progress);
-    log_to(&opts, &progress);
-    let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins));
+    escape::hide(opts.secrets());
+    let json = opts.style.json;
+    let events = json && matches!(opts.command, Command::Download(_));
+    let reporter = Reporter::new(Style { json: events, ..opts.style });
+    log_to(&opts, &reporter);
+    let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins, opts.options));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // One worker: a download is mostly waiting, and to wake a second one costs more than it does. Files are written by
+    // threads of their own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(internal("start the"))?;
-    // On a worker, next to the sockets: from this thread every message would cost a wake-up more.
-    let work = runtime.spawn(work(opts.command, Arc::clone(&registry), progress));
+    // On the worker, next to the sockets: from this thread every message would cost a wake-up more.
+    let work = runtime.spawn(work(opts.command, Arc::clone(&registry), reporter.clone(), json));
     let result = runtime.block_on(work).unwrap_or_else(|failed| Err(Error::Bug { fact: failed.to_string() }));
     drop(registry);
     // The writers record what they have; one that hangs must not keep the process.
     runtime.shutdown_timeout(LAST_RECORD);
-    result
+    reporter.finish(result)
 }
 
-async fn work(command: Command, registry: Arc<Registry>, progress: Progress) -> Result<(), Error> {
+async fn work(command: Command, registry: Arc<Registry>, reporter: Reporter, json: bool) -> Result<(), Error> {
     let failed = |source| Error::LocalIo { action: "listen for signals in the", path: "runtime".into(), source };
     let mut signals = Signals::listen().map_err(failed)?;
-    let result = tokio::select! {
-        result = execute(command, &registry, &progress) => result,
+    let outcome = tokio::select! {
+        outcome = execute(command, &registry, reporter, json) => outcome,
         signal = signals.next() => Err(Error::Interrupted { signal }),
+    };
+    let result = match outcome {
+        Ok(Some(unnamed)) => commit(unnamed, &registry, &mut signals).await,
+        outcome => outcome.map(drop),
     };
     tokio::select! {
         () = registry.stop() => result,
@@ -77,23 +89,44 @@ async fn work(command: Command, registry: Arc<Registry>, progress: Progress) -> 
     }
 }
 
-async fn execute(command: Command, registry: &Registry, progress: &Progress) -> Result<(), Error> {
+/// Returns a download that has yet to get its name.
+async fn execute(
+    command: Command,
+    registry: &Arc<Registry>,
+    reporter: Reporter,
+    json: bool,
+) -> Result<Option<Unnamed>, Error> {
     match command {
-        Command::Download(job, limit) => {
-            let fetched = download(&job, registry, &RateLimit::new(limit), progress).await?;
-            // The plugin has done its part, and ends while the disk does its own.
-            tokio::join!(fetched.commit(), registry.stop()).0.map(drop)
-        }
-        Command::List { json } => {
+        Command::Download(batch) => return Work::new(*batch, Arc::clone(registry), reporter).run().await,
+        Command::List => {
             let inventory = Inventory::take(registry).await;
             inventory.broken().for_each(|line| complain(&format!("dfget: {line}")));
             print(&if json { document(&inventory.to_json()) } else { inventory.to_string() })
         }
-        Command::Info { name, json } => {
+        Command::Info { name } => {
             let info = Info::take(registry, &name).await?;
             print(&if json { document(&info.to_json()) } else { info.to_string() })
         }
+        Command::ShowSettings(settings) => {
+            print(&if json { document(&settings.to_json()) } else { settings.to_string() })
+        }
     }
+    .map(|()| None)
+}
+
+/// A signal that comes now hurries the end, and whether the output is there decides on the status.
+async fn commit(unnamed: Unnamed, registry: &Registry, signals: &mut Signals) -> Result<(), Error> {
+    let mut commit = pin!(maybe_done(unnamed.commit()));
+    tokio::select! {
+        // The plugin has done its part, and ends while the disk does its own.
+        _ = async { tokio::join!(commit.as_mut(), registry.stop()) } => {}
+        signal = signals.next() => tokio::select! {
+            () = commit.as_mut() => {}
+            () = tokio::time::sleep(LAST_RECORD) => return Err(Error::Interrupted { signal }),
+            _ = signals.next() => return Err(Error::Interrupted { signal }),
+        },
+    }
+    commit.take_output().expect("it is done")
 }
 
 /// In one write, so that nobody else's line comes between. If stderr is closed, the exit status has to do.
@@ -116,12 +149,12 @@ fn own_executable() -> Option<PathBuf> {
     if cfg!(target_os = "linux") { Some("/proc/self/exe".into()) } else { std::env::current_exe().ok() }
 }
 
-fn log_to(opts: &Opts, progress: &Progress) {
+fn log_to(opts: &Opts, reporter: &Reporter) {
     let filter = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tonic", "tower"]
         .into_iter()
         .fold(Targets::new().with_default(opts.log_level), |filter, target| filter.with_target(target, Level::WARN))
         .with_target("plugin", opts.plugin_log_level);
-    let stderr = progress.stderr();
+    let stderr = reporter.stderr();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let layer = tracing_subscriber::fmt::layer().without_time().with_writer(move || stderr.clone());
     let layer = layer.with_ansi(io::stderr().is_terminal() && !no_color);

@@ -1,7 +1,11 @@
 //! Where the bytes go: a `.part` file beside the output that takes its name when it is whole, or a stream.
 
 mod checkpoint;
+mod commit;
 mod part;
+mod place;
+mod root;
+mod sink;
 mod writer;
 
 use std::{
@@ -9,18 +13,28 @@ use std::{
     io,
     os::{fd::AsFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
     time::SystemTime,
 };
 
 use bytes::Bytes;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-pub(crate) use self::writer::{Begin, Written};
+pub use self::root::{Existing, Root, existing};
+pub(crate) use self::{
+    commit::{Whole, commit_all},
+    place::Place,
+    sink::{Begin, Written},
+};
 use self::{part::Part, writer::Writer};
 use crate::{
     download::state::State,
     error::{Error, SpaceNeeded},
     url::ResourceUrl,
 };
+
+/// Descriptors that are enough for all that can run at the same time.
+const OPEN_FILES: u64 = 4096;
 
 /// What `-O` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +54,8 @@ pub struct OutputOptions {
     pub no_fsync: bool,
     /// Neither check that there is room nor reserve it.
     pub no_preallocate: bool,
+    /// Give the file the time at which the resource changed last.
+    pub remote_time: bool,
 }
 
 /// An output that is open for writing.
@@ -78,8 +94,19 @@ impl Output {
             Some(kind) => check_existing(path, kind, options)?,
             None => {}
         }
-        let (part, file) = Part::create(path, options)?;
-        let writer = Writer::start(file, part.path().to_owned(), true, options.no_fsync);
+        let place = Place::of(path).map_err(io_error("create", path))?;
+        Self::at(place, options)
+    }
+
+    /// Opens an output whose name is known to be a file's or nobody's.
+    ///
+    /// # Errors
+    ///
+    /// * as [`open`](Self::open)
+    pub(crate) fn at(place: Place, options: OutputOptions) -> Result<Self, Error> {
+        let (part, file) = Part::create(place, options)?;
+        let place = part.place().clone();
+        let writer = Writer::new(file, place.path().to_owned(), Some(place), options.no_fsync);
         Ok(Self { writer, options, part: Some(part) })
     }
 
@@ -91,23 +118,23 @@ impl Output {
 
     /// What an earlier run has left, if it is of `url` and to be believed.
     pub(crate) fn resume(&self, url: &ResourceUrl) -> Option<State> {
-        let path = self.part.as_ref()?.path();
-        State::load(path, url).unwrap_or_else(|reason| {
-            tracing::warn!("the state of {} is ignored: {reason}", path.display());
+        let place = self.part.as_ref().filter(|part| !part.is_new)?.place();
+        State::load(place, url).unwrap_or_else(|reason| {
+            tracing::warn!("the state of {} is ignored: {reason}", place.path().display());
             None
         })
     }
 
-    /// Makes room for `length` bytes, so that a full disk is known before anything is fetched.
+    /// Makes room for `length` bytes from `first` on, so that a full disk is known before anything is fetched.
     ///
     /// # Errors
     ///
     /// * [`Error::DiskFull`]: there is no room for it
-    pub(crate) fn reserve(&self, length: u64) -> Result<(), Error> {
+    pub(crate) fn reserve(&self, first: u64, length: u64) -> Result<(), Error> {
         match &self.part {
-            Some(part) if !self.options.no_preallocate => part.reserve(length).map_err(|(source, free)| {
+            Some(part) if !self.options.no_preallocate => part.reserve(first, length).map_err(|(source, free)| {
                 let needed = SpaceNeeded { needed: length, free };
-                Error::DiskFull { path: part.path().to_owned(), space: needed, source }
+                Error::DiskFull { path: part.place().path().to_owned(), space: needed, source }
             }),
             _ => Ok(()),
         }
@@ -138,26 +165,23 @@ impl Output {
     ///
     /// * [`Error::LocalIo`]: some bytes could not be written
     pub(crate) async fn written(&self) -> Result<Written, Error> {
-        self.writer.finish(true).await
+        let written = self.writer.commit().await?;
+        if let Some(part) = &self.part {
+            part.has_state.store(written.has_state, Ordering::Relaxed);
+        }
+        Ok(written)
     }
 
-    /// Everything is as it should be: gives the file its name, and `modified` as its time.
-    ///
-    /// # Errors
-    ///
-    /// * [`Error::LocalIo`]: it could not be flushed or renamed
-    /// * [`Error::OutputExists`]: one has appeared in the meantime
-    pub(crate) async fn commit(self, written: Written, modified: Option<SystemTime>) -> Result<(), Error> {
-        match self.part {
-            Some(part) => part.commit(written.file, modified).await,
-            None => Ok(()),
-        }
+    /// Everything is as it should be: what has yet to get its name, and `modified` as its time if that is wanted.
+    /// `None` for a stream.
+    pub(crate) fn whole(self, modified: Option<SystemTime>) -> Option<Whole> {
+        self.part.map(|part| Whole::new(part, modified))
     }
 
     /// The download failed: keeps what came, unless it is known to be wrong.
     pub(crate) async fn fail(self, error: &Error) {
         // A failure to write is the error that is being reported.
-        let _ = self.writer.finish(false).await;
+        let _ = self.writer.keep().await;
         match self.part {
             Some(part) if matches!(error, Error::Integrity { .. }) => part.remove(),
             _ => {}
@@ -193,7 +217,18 @@ fn stream(path: &Path) -> Result<Output, Error> {
 }
 
 fn stream_to(file: File, path: PathBuf) -> Output {
-    Output { writer: Writer::start(file, path, false, true), options: OutputOptions::default(), part: None }
+    Output { writer: Writer::new(Arc::new(file), path, None, true), options: OutputOptions::default(), part: None }
+}
+
+/// Makes room for as many files as `--jobs` and `--connections` can have open: the usual soft limits, 1024 on Linux and
+/// 256 on macOS, are for programs that use `select`. Not more than that, as plugins inherit it.
+pub fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        // With less, what cannot be opened says so.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
 }
 
 /// Names what was done to which path.

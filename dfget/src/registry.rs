@@ -22,8 +22,34 @@ pub struct Registry {
     in_tree: BTreeMap<&'static str, InTree>,
     search: SearchPath,
     settings: Settings,
+    options: SourceOptions,
     /// Held while one is started, so that each is started at most once.
     started: Mutex<HashMap<String, Plugin>>,
+    opened: Mutex<HashMap<&'static str, Arc<dyn ResourceClient>>>,
+}
+
+/// What sources are told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceOptions {
+    /// Each source of the run, whatever `by_scheme` says.
+    pub all: Options,
+    /// The source of this scheme alone, in lower case as URLs have it.
+    pub by_scheme: BTreeMap<String, Options>,
+}
+
+impl SourceOptions {
+    /// All that the source of `scheme` is told.
+    #[must_use]
+    pub fn for_scheme(&self, scheme: &str) -> Options {
+        let mut options = self.by_scheme.get(scheme).cloned().unwrap_or_default();
+        options.extend(self.all.clone());
+        options
+    }
+
+    /// Each option of any source.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.by_scheme.values().flatten().chain(&self.all)
+    }
 }
 
 /// Who serves a scheme.
@@ -36,19 +62,20 @@ pub enum Source {
 }
 
 impl Registry {
-    /// `in_tree` are the compiled-in sources, `search` is where plugins are looked for.
+    /// `in_tree` are the compiled-in sources, `search` is where plugins are looked for, `options` what sources are told.
     ///
     /// # Panics
     ///
     /// If two in-tree sources serve one scheme: a mistake in the program, not of its user.
     #[must_use]
-    pub fn new(in_tree: &[InTree], search: SearchPath, settings: Settings) -> Self {
+    pub fn new(in_tree: &[InTree], search: SearchPath, settings: Settings, options: SourceOptions) -> Self {
         let mut schemes = BTreeMap::new();
         for source in in_tree {
             let other = schemes.insert(source.scheme, *source);
             assert!(other.is_none(), "two in-tree sources serve `{}`", source.scheme);
         }
-        Self { in_tree: schemes, search, settings, started: Mutex::default() }
+        let (started, opened) = (Mutex::default(), Mutex::default());
+        Self { in_tree: schemes, search, settings, options, started, opened }
     }
 
     /// The schemes of the in-tree sources, sorted.
@@ -82,38 +109,48 @@ impl Registry {
                 file_name: file_name(scheme),
                 searched: self.search.directories.clone(),
             }),
-            (_, Some(plugin)) if self.search.pinned.contains_key(scheme) => {
-                tracing::warn!("{scheme}: development plugin {} is used, as --plugin says", plugin.path.display());
-                Ok(Source::Plugin(plugin))
-            }
-            (Some(in_tree), plugin) => {
-                if let Some(plugin) = plugin {
-                    tracing::warn!("{scheme}: the in-tree source is used, not plugin {}", plugin.path.display());
-                }
-                Ok(Source::InTree(*in_tree))
-            }
+            (_, Some(plugin)) if self.search.pinned.contains_key(scheme) => Ok(Source::Plugin(plugin)),
+            (Some(in_tree), _) => Ok(Source::InTree(*in_tree)),
             (None, Some(plugin)) => Ok(Source::Plugin(plugin)),
         }
     }
 
-    /// Makes the source ready, with the user's options.
+    /// Makes the source ready, with the user's options. Each is made ready once.
     ///
     /// # Errors
     ///
     /// * those of [`Plugin::start`]
     /// * [`Error::Source`]: an in-tree source refused the options
-    pub async fn open(&self, source: &Source, options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
-        let plugin = match source {
-            Source::InTree(in_tree) => {
-                return (in_tree.open)(options).map_err(|error| Error::of_source(in_tree.scheme, error));
-            }
-            Source::Plugin(plugin) => plugin,
-        };
+    pub async fn open(&self, source: &Source) -> Result<Arc<dyn ResourceClient>, Error> {
+        match source {
+            Source::InTree(in_tree) => self.open_in_tree(in_tree).await,
+            Source::Plugin(plugin) => self.start(plugin).await,
+        }
+    }
+
+    async fn open_in_tree(&self, source: &InTree) -> Result<Arc<dyn ResourceClient>, Error> {
+        let mut opened = self.opened.lock().await;
+        if let Some(client) = opened.get(source.scheme) {
+            return Ok(Arc::clone(client));
+        }
+        if let Some(plugin) = self.search.find(source.scheme) {
+            tracing::warn!("{}: the in-tree source is used, not plugin {}", source.scheme, plugin.path.display());
+        }
+        let client = (source.open)(&self.options.for_scheme(source.scheme))
+            .map_err(|error| Error::of_source(source.scheme, error))?;
+        opened.insert(source.scheme, Arc::clone(&client));
+        Ok(client)
+    }
+
+    async fn start(&self, plugin: &Candidate) -> Result<Arc<dyn ResourceClient>, Error> {
         let mut started = self.started.lock().await;
         if let Some(running) = started.get(&plugin.name) {
             return Ok(running.client());
         }
-        let running = Plugin::start(plugin, options, &self.settings).await?;
+        if self.search.pinned.contains_key(&plugin.name) {
+            tracing::warn!("{}: development plugin {} is used, as --plugin says", plugin.name, plugin.path.display());
+        }
+        let running = Plugin::start(plugin, &self.options.for_scheme(&plugin.name), &self.settings).await?;
         let client = running.client();
         started.insert(plugin.name.clone(), running);
         Ok(client)
@@ -135,6 +172,17 @@ mod tests {
     #[should_panic(expected = "two in-tree sources serve `dfs`")]
     fn two_in_tree_sources_for_one_scheme_are_refused() {
         let twice = [IN_TREE[0], IN_TREE[0]];
-        let _ = Registry::new(&twice, SearchPath::default(), Settings::default());
+        let _ = Registry::new(&twice, SearchPath::default(), Settings::default(), SourceOptions::default());
+    }
+
+    #[test]
+    fn options_for_all_override_those_of_a_scheme() {
+        let options = |pairs: &[(&str, &str)]| -> Options {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let oss = options(&[("region", "a"), ("endpoint", "b")]);
+        let told = SourceOptions { all: options(&[("region", "c")]), by_scheme: [("oss".to_owned(), oss)].into() };
+        assert_eq!(told.for_scheme("oss"), options(&[("region", "c"), ("endpoint", "b")]));
+        assert_eq!(told.for_scheme("share"), options(&[("region", "c")]));
     }
 }

@@ -2,7 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use url::Url;
+
+use crate::escape::is_secret;
+
+/// What is so long in a query is a secret, whatever its name.
+const TOKEN: usize = 11;
+
+/// All that RFC 3986 does not call unreserved.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A URL. Its `Display` hides the user, the fragment and the values of the query, which may be
 /// passwords, tokens or signatures.
@@ -36,15 +45,45 @@ impl ResourceUrl {
         self.parsed.scheme()
     }
 
+    /// What of it is a secret, as far as can be told: a number in a query may be a word of any message.
+    pub fn secrets(&self) -> impl Iterator<Item = String> {
+        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let query = self.parsed.query().unwrap_or_default().split('&');
+        let values = query.filter_map(|pair| match pair.split_once('=') {
+            Some((name, value)) => (is_secret(name) || value.len() >= TOKEN).then_some(value),
+            None => (pair.len() >= TOKEN).then_some(pair),
+        });
+        let user = [self.parsed.username(), self.parsed.password().unwrap_or_default()];
+        let all = values.chain(user).chain(self.parsed.fragment());
+        all.flat_map(move |text| [text.to_owned(), decoded(text)]).collect::<Vec<_>>().into_iter()
+    }
+
+    /// That of `name` directly beneath this one, which keeps its query.
+    pub(crate) fn child(&self, name: &str) -> Option<Self> {
+        let end = self.text.find(['?', '#']).unwrap_or(self.text.len());
+        let (path, query) = self.text.split_at(end);
+        let name = percent_encoding::utf8_percent_encode(name, SEGMENT);
+        let separator = if path.ends_with('/') { "" } else { "/" };
+        format!("{path}{separator}{name}{query}").parse().ok()
+    }
+
+    /// The last segment of the path that is not empty, decoded, if that is a name for a directory.
+    #[must_use]
+    pub fn directory_name(&self) -> Option<String> {
+        name_of(self.parsed.path().trim_end_matches('/').rsplit('/').next()?)
+    }
+
     /// The last segment of the path, decoded, if that is a name for a file in the current directory.
     #[must_use]
     pub fn file_name(&self) -> Option<String> {
-        let segment = self.parsed.path().rsplit('/').next()?;
-        let name = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?.into_owned();
-        let harmless =
-            !matches!(name.as_str(), "" | "." | "..") && !name.contains(|c: char| c == '/' || c.is_control());
-        harmless.then_some(name)
+        name_of(self.parsed.path().rsplit('/').next()?)
     }
+}
+
+fn name_of(segment: &str) -> Option<String> {
+    let name = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?.into_owned();
+    let harmless = !matches!(name.as_str(), "" | "." | "..") && !name.contains(|c: char| c == '/' || c.is_control());
+    harmless.then_some(name)
 }
 
 impl FromStr for ResourceUrl {
@@ -93,6 +132,12 @@ pub fn shown(text: &str) -> String {
     text.parse::<ResourceUrl>().map_or_else(|_| "the resource".into(), |url| url.to_string())
 }
 
+/// What cannot be taken apart as a URL, without what stands where a URL has its password and its query.
+pub(crate) fn without_secrets(text: &str) -> &str {
+    let text = text.split('?').next().unwrap_or_default();
+    text.rsplit('@').next().unwrap_or_default()
+}
+
 fn hide_value(pair: &str) -> String {
     match pair.split_once('=') {
         Some((name, _)) => format!("{name}=***"),
@@ -130,6 +175,15 @@ mod tests {
         for nameless in ["x://h", "x://h/", "x://h/a/..%2fb", "x://h/%2e%2e", "x://h/a%00", "x://h/%ff"] {
             assert_eq!(url(nameless).file_name(), None, "{nameless}");
         }
+    }
+
+    #[test]
+    fn a_child_is_beneath_its_parent_and_keeps_the_query() {
+        assert_eq!(url("x://h/a").child("b c").unwrap().as_str(), "x://h/a/b%20c");
+        assert_eq!(url("x:///a/?t=1").child("50%?#").unwrap().as_str(), "x:///a/50%25%3F%23?t=1");
+        assert_eq!(url("share:///").child("x").unwrap().as_str(), "share:///x");
+        assert_eq!(url("x://h/a/b%20c//").directory_name().as_deref(), Some("b c"));
+        assert_eq!(url("x://h/").directory_name(), None);
     }
 
     #[test]

@@ -73,7 +73,8 @@ pub trait ResourceClient: Send + Sync + 'static {
     ///
     /// * [`Error::Unsupported`]: this source cannot list, which is the default
     /// * the others, each as its documentation says; [`Error::InvalidRequest`] for a resource that is no directory
-    async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, Error>>, Error> {
-        Err(Error::Unsupported(format!("{} cannot be listed: its source has no listing", request.url)))
+    async fn list(&self, _request: &Request) -> Result<BoxStream<'static, Result<Entry, Error>>, Error> {
+        // Without the URL, which may hold secrets: the host names it.
+        Err(Error::Unsupported("its source cannot list".into()))
     }
 }

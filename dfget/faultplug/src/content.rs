@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::query;
+use crate::{Tree, query};
 
 /// Bytes of a resource whose URL does not say how many.
 const SIZE: u64 = 100_000;
@@ -17,10 +17,11 @@ pub struct Content {
 }
 
 impl Content {
-    /// The resource that `size` and `seed` in the query of `url` name.
+    /// The resource that `size` and `seed` in the query of `url` name; of a tree each file has a seed of its own.
     #[must_use]
     pub fn of_url(url: &str) -> Self {
-        Self { seed: query::number(url, "seed").unwrap_or(1), size: query::number(url, "size").unwrap_or(SIZE) }
+        let seed = query::number(url, "seed").unwrap_or(1).wrapping_add(Tree::seed_of(url));
+        Self { seed, size: query::number(url, "size").unwrap_or(SIZE) }
     }
 
     /// The bytes of `range`, which may reach behind the end: a fault may want more than there is.

@@ -7,13 +7,15 @@
 //! * [`connection`]: it writes a good line, and what is behind it is no gRPC
 //! * [`raw`]: gRPC without the SDK, so that it can break the rules of single calls
 //! * [`source`]: any other name is a plugin by the book, made with the SDK
+//! * [`mod@tree`]: its listings
 //!
-//! What goes wrong *while it runs* is chosen by the query of the URL: see [`source`] and [`raw`].
+//! What goes wrong *while it runs* is chosen by the query of the URL: see [`source`], [`mod@tree`] and [`raw`].
 
 mod connection;
 mod raw;
 mod source;
 mod start;
+mod tree;
 
 use std::{env, path::Path, process::ExitCode, thread, time::Duration};
 

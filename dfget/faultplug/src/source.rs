@@ -5,6 +5,7 @@
 //! | `size`, `seed` | which bytes |
 //! | `chunk` | bytes handed over at a time; 65536 |
 //! | `no-length` | the length is unknown |
+//! | `tell-all` | refuses, and tells all that it was asked |
 //! | `panic-handler` | panics where the download is opened |
 //! | `print-lines`, `log-lines`, `log-line` | lines on stdout, lines on stderr, one line of so many bytes on stderr, first |
 //! | `die-at=K`, with `signal=N` or `exit=N` | after K bytes, ends the process |
@@ -19,12 +20,15 @@
 use std::{future, process::ExitCode, time::Duration};
 
 use faultplug::{Content, query};
+use futures_util::stream::BoxStream;
 use nix::sys::signal::{Signal, raise};
 use plugin_sdk::{
-    Attributes, Body, BodySender, Cancelled, Download, DownloadRequest, Error, Metadata, Opened, Range, Request,
-    ResourceClient, Validator, async_trait,
+    Attributes, Body, BodySender, Cancelled, Download, DownloadRequest, Entry, Error, Metadata, Opened, Options, Range,
+    Request, ResourceClient, Validator, async_trait,
 };
 use tokio::time::{Instant, sleep};
+
+use crate::tree;
 
 /// Between two messages of a source that takes its time.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -44,12 +48,13 @@ pub(crate) fn serve(name: &str) -> ExitCode {
         _ => attributes,
     };
     let name = name.to_owned();
-    plugin_sdk::serve(attributes, move |_options| open(&name))
+    plugin_sdk::serve(attributes, move |options| open(&name, &options))
 }
 
-fn open(name: &str) -> Result<Source, Error> {
+fn open(name: &str, options: &Options) -> Result<Source, Error> {
     match name {
         "init-refuses" => Err(Error::InvalidRequest("option `root` is missing".into())),
+        "init-tells" => Err(Error::InvalidRequest(format!("these options make no sense: {options:?}"))),
         "init-panics" => panic!("no tape in the drive"),
         "init-exits" => {
             eprintln!("the licence has expired");
@@ -72,6 +77,11 @@ impl ResourceClient for Source {
         if query::value(&url, "panic-handler").is_some() {
             panic!("no tape in the drive");
         }
+        if query::value(&url, "tell-all").is_some() {
+            eprintln!("asked for {wanted:?}");
+            return Err(Error::PermissionDenied(format!("not for {:?}: {url}", wanted.request.header)));
+        }
+        tree::check(&url)?;
         let content = Content::of_url(&url);
         let range = wanted.range.within(content.size)?;
         eprintln!("serving {} bytes from {}", content.size, range.start);
@@ -81,6 +91,10 @@ impl ResourceClient for Source {
         }
         Ok(Download { opened, body: Body::produce(async move |sender| produce(&url, range, &sender).await) })
     }
+
+    async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, Error>>, Error> {
+        tree::list(&request.url, metadata).await
+    }
 }
 
 fn metadata(url: &str) -> Metadata {
@@ -88,7 +102,7 @@ fn metadata(url: &str) -> Metadata {
     Metadata {
         content_length: query::value(url, "no-length").is_none().then_some(size),
         support_range: true,
-        validator: Validator { etag: Some(format!("\"{seed}-{size}\"")), last_modified: None },
+        validator: Validator { etag: Some(format!("\"{seed}-{size}\"")), last_modified: tree::modified(url) },
         ..Metadata::default()
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! What a parser refuses it does not repeat: it may be a secret.
 
-use std::{ops::Range, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
+
+use crate::download::Wanted;
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -67,21 +69,18 @@ pub(super) fn piece_length(text: &str) -> Result<u64, String> {
     }
 }
 
-/// curl's `FIRST-LAST`, the last byte included; a missing last one is the resource's.
-pub(super) fn range(text: &str) -> Result<Range<u64>, String> {
-    let (first, last) = text.split_once('-').ok_or("it is not FIRST-LAST")?;
-    let number = |text: &str, default| match text {
-        "" => Ok(default),
-        text => text.parse::<u64>().map_err(|_| "it is not FIRST-LAST, in bytes".to_owned()),
+/// FIRST-LAST, FIRST- or -N, as curl has them.
+pub(super) fn wanted(text: &str) -> Result<Wanted, String> {
+    const FORM: &str = "it is not FIRST-LAST, FIRST- or -N, in bytes";
+    let (first, last) = text.split_once('-').ok_or(FORM)?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| FORM.to_owned());
+    let range = match (first, last) {
+        ("", "" | "0") => return Err("it has no byte in it".into()),
+        ("", last) => return number(last).map(Wanted::Last),
+        (first, "") => number(first)?..u64::MAX,
+        (first, last) => number(first)?..number(last)?.checked_add(1).ok_or(FORM)?,
     };
-    if first.is_empty() {
-        return Err("it has no first byte".into());
-    }
-    let (first, last) = (number(first, 0)?, number(last, u64::MAX - 1)?);
-    if first > last || last == u64::MAX {
-        return Err("it ends before it begins".into());
-    }
-    Ok(first..last + 1)
+    if range.is_empty() { Err("it ends before it begins".into()) } else { Ok(Wanted::Range(range.start, range.end)) }
 }
 
 #[cfg(test)]
@@ -109,9 +108,11 @@ mod tests {
 
     #[test]
     fn a_range_has_its_last_byte_in_it() {
-        assert_eq!(range("2-5"), Ok(2..6));
-        assert_eq!(range("2-"), Ok(2..u64::MAX));
-        assert!(range("-5").is_err());
-        assert!(range("5-2").is_err() && range("5").is_err() && range("a-b").is_err());
+        assert_eq!(wanted("2-5"), Ok(Wanted::Range(2, 6)));
+        assert_eq!(wanted("2-"), Ok(Wanted::Range(2, u64::MAX)));
+        assert_eq!(wanted("-5"), Ok(Wanted::Last(5)));
+        for wrong in ["5-2", "5", "a-b", "-", "-0", "--5", "0-18446744073709551615"] {
+            assert!(wanted(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -82,6 +82,20 @@ impl Plan {
         start..range.start
     }
 
+    /// Whether somebody else has a piece too.
+    pub(super) fn is_shared(&self) -> bool {
+        self.active.len() > 1
+    }
+
+    /// Leaves what is left of a piece to the others. Returns whether there are any.
+    pub(super) fn give_back(&mut self, piece: PieceId) -> bool {
+        if !self.is_shared() {
+            return false;
+        }
+        self.waiting.extend(self.active.remove(&piece));
+        true
+    }
+
     /// Nothing is left of a piece.
     pub(super) fn finish(&mut self, piece: PieceId) {
         self.active.remove(&piece);
@@ -115,6 +129,16 @@ mod tests {
         assert_eq!((plan.rest(slow), plan.rest(idle)), (4 * MIB..10 * MIB, 10 * MIB..16 * MIB));
         assert_eq!(plan.advance(slow, 8 * MIB), 4 * MIB..10 * MIB);
         assert_eq!(plan.rest(slow), 10 * MIB..10 * MIB);
+    }
+
+    #[test]
+    fn a_piece_is_given_back_only_if_there_are_others() {
+        let mut plan = whole(16 * MIB, 2, None);
+        let (first, second) = (plan.take().unwrap(), plan.take().unwrap());
+        assert!(plan.give_back(second));
+        assert!(!plan.give_back(first));
+        let again = plan.take().unwrap();
+        assert_eq!(plan.rest(again), 8 * MIB..16 * MIB);
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Class {
 
 /// The tries of one piece.
 #[derive(Debug)]
-pub(super) struct Retry {
+pub(crate) struct Retry {
     /// Including the first.
     tries: u32,
     failed: u32,
@@ -43,17 +43,17 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    pub(super) fn new(tries: u32) -> Self {
+    pub(crate) fn new(tries: u32) -> Self {
         Self { tries, failed: 0, once_used: false }
     }
 
     /// Bytes have come since the last failure, so the count begins anew.
-    pub(super) fn progressed(&mut self) {
+    pub(crate) fn progressed(&mut self) {
         self.failed = 0;
     }
 
     /// How long to wait before the next try, if there is to be one.
-    pub(super) fn after(&mut self, error: &Error) -> Option<Duration> {
+    pub(crate) fn after(&mut self, error: &Error) -> Option<Duration> {
         self.failed += 1;
         let allowed = self.failed < self.tries;
         match Class::of(error) {

@@ -2,21 +2,16 @@
 //!
 //! A state file is believed only if it is whole, of the same URL, and has a validator; else the download begins anew.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    ops::Range,
-    path::{Path, PathBuf},
-};
+use std::{io, ops::Range};
 
 use plugin_sdk::{Validator, wire};
 use serde::{Deserialize, Serialize};
 
 use super::ranges::RangeSet;
-use crate::url::ResourceUrl;
+use crate::{output::Place, url::ResourceUrl};
 
 /// Of the format; another one is not understood.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is known of a download that was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +22,8 @@ pub struct State {
     pub(crate) total: u64,
     /// The part of it that is wanted.
     pub(crate) wanted: Range<u64>,
+    /// The offset of the file's first byte in the resource.
+    pub(crate) base: u64,
     /// Never empty.
     pub(crate) validator: Validator,
     /// Bytes that are on the disk, by their offsets in the resource.
@@ -41,6 +38,7 @@ struct Document {
     url: String,
     total: u64,
     wanted: (u64, u64),
+    base: u64,
     etag: Option<String>,
     /// Milliseconds since the epoch.
     last_modified: Option<i64>,
@@ -51,17 +49,15 @@ struct Document {
 
 impl Document {
     fn own_checksum(&self) -> u32 {
-        let parts = (self.version, &self.url, self.total, self.wanted, &self.etag, self.last_modified, &self.ranges);
+        let place = (self.total, self.wanted, self.base);
+        let parts = (self.version, &self.url, place, &self.etag, self.last_modified, &self.ranges);
         crc32fast::hash(&serde_json::to_vec(&parts).expect("numbers and texts have a JSON form"))
     }
 }
 
 /// The state file that belongs to a `.part` file.
-#[must_use]
-pub fn path_of(part: &Path) -> PathBuf {
-    let mut path = part.as_os_str().to_owned();
-    path.push(".state");
-    path.into()
+pub(crate) fn state_of(part: &Place) -> Place {
+    part.with_suffix(".state")
 }
 
 impl State {
@@ -70,9 +66,9 @@ impl State {
     /// # Errors
     ///
     /// * why there is one and it is not believed
-    pub(crate) fn load(part: &Path, url: &ResourceUrl) -> Result<Option<Self>, String> {
-        let text = match fs::read(path_of(part)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+    pub(crate) fn load(part: &Place, url: &ResourceUrl) -> Result<Option<Self>, String> {
+        let text = match state_of(part).read() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_nameless(&error) => return Ok(None),
             read => read.map_err(|error| error.to_string())?,
         };
         let mut state = Self::parse(&text)?;
@@ -80,8 +76,7 @@ impl State {
             return Err(format!("it is of {}", crate::escape::printable(&state.url)));
         }
         // Somebody may have cut the file since.
-        let length = fs::symlink_metadata(part).map_or(0, |metadata| metadata.len());
-        state.ranges.truncate(length.saturating_add(state.wanted.start).min(state.wanted.end));
+        state.ranges.truncate(part.length().saturating_add(state.base).min(state.wanted.end));
         Ok(Some(state))
     }
 
@@ -97,54 +92,65 @@ impl State {
         let ranges = document.ranges.into_iter().map(|(start, end)| Range { start, end }).collect();
         let validator = Validator { etag: document.etag, last_modified };
         let (start, end) = document.wanted;
-        Ok(Self { url: document.url, total: document.total, wanted: start..end, validator, ranges })
+        Ok(Self {
+            url: document.url,
+            total: document.total,
+            wanted: start..end,
+            base: document.base,
+            validator,
+            ranges,
+        })
     }
 
     /// Replaces the state beside `part`, as a whole or not at all.
     ///
     /// `flush` has it survive a power cut; a file that is not flushed survives dfget.
-    pub(crate) fn store(&self, part: &Path, flush: bool) -> io::Result<()> {
+    pub(crate) fn store(&self, part: &Place, flush: bool) -> io::Result<()> {
         let mut document = Document {
             version: VERSION,
             url: self.url.clone(),
             total: self.total,
             wanted: (self.wanted.start, self.wanted.end),
+            base: self.base,
             etag: self.validator.etag.clone(),
             last_modified: self.validator.last_modified.map(wire::millis),
             ranges: self.ranges.iter().map(|range| (range.start, range.end)).collect(),
             checksum: 0,
         };
         document.checksum = document.own_checksum();
-        let path = path_of(part);
-        let mut new = path.clone().into_os_string();
-        new.push(".new");
-        let new = PathBuf::from(new);
-        let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(&document)?)?;
-        if flush {
-            file.sync_data()?;
+        match state_of(part).replace(&serde_json::to_vec(&document)?, flush) {
+            Err(error) if is_nameless(&error) => Ok(()),
+            stored => stored,
         }
-        fs::rename(&new, &path)
     }
+}
+
+/// The name of the `.part` file is so long that its state can have none: then there is nothing to go on with.
+fn is_nameless(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidFilename
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::{
+        fs,
+        time::{Duration, UNIX_EPOCH},
+    };
 
     use super::*;
 
     fn state(url: &str) -> State {
         let last_modified = Some(UNIX_EPOCH + Duration::from_millis(1_639_385_584_123));
         let validator = Validator { etag: Some("\"v1\"".into()), last_modified };
-        State { url: url.into(), total: 100, wanted: 0..100, validator, ranges: [0..10, 50..60].into_iter().collect() }
+        let ranges = [0..10, 50..60].into_iter().collect();
+        State { url: url.into(), total: 100, wanted: 0..100, base: 0, validator, ranges }
     }
 
-    fn part(length: usize) -> (tempfile::TempDir, PathBuf) {
+    fn part(length: usize) -> (tempfile::TempDir, Place) {
         let directory = tempfile::tempdir().unwrap();
         let part = directory.path().join("a.part");
         fs::write(&part, vec![0; length]).unwrap();
-        (directory, part)
+        (directory, Place::of(&part).unwrap())
     }
 
     fn url() -> ResourceUrl {
@@ -180,7 +186,7 @@ mod tests {
     fn a_damaged_state_is_never_believed() {
         let (_directory, part) = part(60);
         state("x://h/a?sig=***").store(&part, true).unwrap();
-        let whole = fs::read(path_of(&part)).unwrap();
+        let whole = state_of(&part).read().unwrap();
         for cut in 0..whole.len() {
             assert!(State::parse(&whole[..cut]).is_err(), "cut at {cut}");
         }

@@ -6,7 +6,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,19 +17,17 @@ use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Job,
+    FIRST_WORD, Job,
     plan::{PieceId, Plan},
     retry::Retry,
 };
 use crate::{
     error::{Error, SourceClass},
-    limit::{RateLimit, SlowWatch},
+    limit::{RateLimit, SlowWatch, within},
     output::Output,
-    progress::Progress,
+    report::Tracker,
+    url::ResourceUrl,
 };
-
-/// The proxy of a plugin, which knows more, watches the same time: it has the first word.
-const FIRST_WORD: Duration = Duration::from_millis(200);
 
 /// A source that delivers so many bytes a second needs no further connection: this machine is the limit, and pieces out
 /// of order only cost it.
@@ -37,6 +35,9 @@ const FAST: f64 = 200.0 * 1024.0 * 1024.0;
 
 /// How long each further connection waits to see whether it is needed.
 const PROBE: Duration = Duration::from_millis(150);
+
+/// With fewer bytes than these between two failures, the tries of a piece are not counted anew.
+const PROGRESS: u64 = 1024 * 1024;
 
 /// Why a transfer ended before it was complete.
 pub(super) enum Stop {
@@ -60,10 +61,12 @@ pub(super) struct Transfer<'a> {
     pub(super) job: &'a Job,
     pub(super) client: &'a dyn ResourceClient,
     pub(super) output: &'a Output,
-    pub(super) progress: &'a Progress,
+    pub(super) tracker: &'a Tracker,
     pub(super) limit: &'a RateLimit,
     /// Of the version that is being fetched.
     pub(super) validator: Validator,
+    /// Bytes of that version.
+    pub(super) total: Option<u64>,
     pub(super) support_range: bool,
     pub(super) plan: Mutex<Plan>,
     /// Bytes that came in this transfer.
@@ -79,11 +82,7 @@ impl Transfer<'_> {
         let piece = self.plan().take();
         let first = async {
             let _guard = done.clone().drop_guard();
-            if let Some(piece) = piece {
-                self.fetch(piece, Some(first)).await?;
-                self.plan().finish(piece);
-            }
-            self.connection().await
+            self.connection(piece, Some(first)).await
         };
         let others = (1..connections as u32).map(|number| self.further_connection(number, &done));
         tokio::try_join!(first, try_join_all(others)).map(drop)
@@ -91,43 +90,63 @@ impl Transfer<'_> {
 
     /// One that helps if the user says how many there are to be, or if the source is slow.
     async fn further_connection(&self, number: u32, done: &CancellationToken) -> Result<(), Stop> {
-        if self.job.connections.is_some() {
-            return self.connection().await;
+        if self.job.settings.connections.is_some() {
+            return self.connection(None, None).await;
         }
         let wait = PROBE * number;
         if timeout(wait, done.cancelled()).await.is_ok() {
             return Ok(());
         }
         let rate = self.came.load(Ordering::Relaxed) as f64 / wait.as_secs_f64();
-        if rate >= FAST { Ok(()) } else { self.connection().await }
+        if rate >= FAST { Ok(()) } else { self.connection(None, None).await }
     }
 
-    async fn connection(&self) -> Result<(), Stop> {
-        loop {
-            let Some(piece) = self.plan().take() else { return Ok(()) };
-            self.fetch(piece, None).await?;
-            self.plan().finish(piece);
+    /// Takes pieces until none is left, after the one that it begins with. `open` is the stream of that one.
+    async fn connection(&self, first: Option<PieceId>, mut open: Option<Download>) -> Result<(), Stop> {
+        let mut next = first.or_else(|| self.plan().take());
+        while let Some(piece) = next {
+            match self.fetch(piece, open.take()).await {
+                Ok(()) => self.plan().finish(piece),
+                // Some servers allow few connections: those that have one go on.
+                Err(Stop::Failed(error)) if is_refusal(&error) && self.plan().give_back(piece) => {
+                    tracing::info!("{error}; going on with fewer connections");
+                    return Ok(());
+                }
+                Err(stop) => return Err(stop),
+            }
+            next = self.plan().take();
         }
+        Ok(())
     }
 
     /// Fetches one piece, however often it takes.
     async fn fetch(&self, piece: PieceId, mut open: Option<Download>) -> Result<(), Stop> {
-        let mut retry = Retry::new(self.job.tries);
+        let mut retry = Retry::new(self.job.settings.tries);
+        let mut mark = self.plan().rest(piece).start;
         loop {
-            let begun = self.plan().rest(piece);
-            let Err(stop) = self.stream(piece, open.take()).await else { return Ok(()) };
-            let Stop::Failed(error) = stop else { return Err(stop) };
+            let begun = self.plan().rest(piece).start;
+            let streamed = self.stream(piece, open.take()).await;
             let rest = self.plan().rest(piece);
-            if rest.start > begun.start {
+            let error = match streamed {
+                // Less came than was asked for, as a source may serve it.
+                Ok(()) if rest.start > begun && rest.end != u64::MAX && !rest.is_empty() => continue,
+                Err(Stop::Failed(error)) => error,
+                other => return other,
+            };
+            if rest.start - mark >= PROGRESS {
                 retry.progressed();
+                mark = rest.start;
             }
+            // A connection that never delivered is given up at once while others do.
+            let helps = rest.start > begun || !is_refusal(&error) || !self.plan().is_shared();
             // All of it came, and then something that makes it doubtful.
-            let pause = retry.after(&error).filter(|_| !rest.is_empty());
+            let pause = retry.after(&error).filter(|_| helps && !rest.is_empty());
             let Some(pause) = pause else { return Err(error.into()) };
-            if rest.start > 0 && !self.support_range {
+            // Without a validator nobody knows whether what follows is of the same version.
+            if rest.start > 0 && (!self.support_range || self.validator.is_empty()) {
                 return Err(Stop::Restart(error));
             }
-            tracing::warn!("{error}; trying again in {:.1} s at byte {}", pause.as_secs_f64(), rest.start);
+            self.tracker.retried(&error, pause, rest.start);
             sleep(pause).await;
         }
     }
@@ -140,24 +159,22 @@ impl Transfer<'_> {
             None => self.open(rest).await?,
         };
         let announced = download.opened.range.length;
-        let (mut received, mut watch) = (0, SlowWatch::new(self.job.slow));
+        let (mut received, mut watch) = (0, SlowWatch::new(self.job.settings.slow));
         loop {
-            let asked = Instant::now();
-            let Ok(event) = timeout(watch.patience() + FIRST_WORD, download.body.next()).await else {
-                return Err(self.stalled(received).into());
-            };
+            let next = within(watch.patience() + FIRST_WORD, download.body.next()).await;
+            let Some((event, waited)) = next else { return Err(self.stalled(received).into()) };
             let Some(event) = event else { return self.ended(piece, received, announced) };
             match event.map_err(|error| self.refused(error))? {
                 BodyEvent::Waiting(reason) => {
                     watch.excused();
-                    self.progress.waiting(&reason);
+                    self.tracker.waiting(&reason);
                 }
                 BodyEvent::Chunk(chunk) => {
                     received += chunk.len() as u64;
                     if let Some(announced) = announced.filter(|announced| received > *announced) {
                         return Err(self.damaged(format!("more came than the {announced} bytes announced")).into());
                     }
-                    if watch.came(chunk.len() as u64, asked.elapsed()).is_some() {
+                    if watch.came(chunk.len() as u64, waited).is_some() {
                         return Err(self.stalled(received).into());
                     }
                     // A stream that ends with the piece is read on up to its own end, which may take it all back.
@@ -177,7 +194,7 @@ impl Transfer<'_> {
             self.limit.take(step.len()).await;
             let place = self.plan().advance(piece, step.len() as u64);
             let length = place.end - place.start;
-            self.progress.advanced(length);
+            self.tracker.advanced(length);
             self.came.fetch_add(length, Ordering::Relaxed);
             // At most `step.len()`, which is a usize.
             self.output.write(place.start, step.slice(..length as usize)).await?;
@@ -194,7 +211,9 @@ impl Transfer<'_> {
         if let Some(announced) = announced.filter(|announced| received != *announced) {
             return Err(self.damaged(format!("got {received} bytes, expected {announced}")).into());
         }
-        if rest.end != u64::MAX && !rest.is_empty() {
+        // A source may serve less than it was asked for, but not nothing.
+        let short = announced.is_some() && received > 0;
+        if rest.end != u64::MAX && !rest.is_empty() && !short {
             return Err(self.damaged(format!("it ended at byte {}, expected {}", rest.start, rest.end)).into());
         }
         Ok(())
@@ -207,8 +226,9 @@ impl Transfer<'_> {
         if download.opened.range.start != rest.start {
             return Err(Stop::Restart(self.job.changed("its source does not serve parts")));
         }
-        let current = &download.opened.metadata.validator;
-        if !self.validator.is_empty() && !self.validator.matches(current) {
+        let current = &download.opened.metadata;
+        let resized = self.total.zip(current.content_length).is_some_and(|(before, now)| before != now);
+        if resized || (!self.validator.is_empty() && !self.validator.matches(&current.validator)) {
             return Err(Stop::Restart(self.job.changed("the resource has changed")));
         }
         Ok(download)
@@ -223,7 +243,7 @@ impl Transfer<'_> {
     }
 
     fn stalled(&self, received: u64) -> Error {
-        let limit = self.job.slow;
+        let limit = self.job.settings.slow;
         let time = humantime::format_duration(limit.time);
         let fact = format!("less than {} bytes a second in {time}, {received} in all", limit.rate);
         Error::Stalled { who: self.job.url.to_string(), fact }
@@ -234,17 +254,31 @@ impl Transfer<'_> {
     }
 }
 
+/// Whether the source is overloaded, or lets nobody in.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Source { class: SourceClass::Unavailable, .. })
+}
+
 /// Opens a resource, if its source answers in the time that it has.
 pub(super) async fn open_in_time(
     client: &dyn ResourceClient,
     request: &DownloadRequest,
     job: &Job,
 ) -> Result<Download, Error> {
-    match timeout(job.slow.time + FIRST_WORD, client.download(request)).await {
-        Ok(answer) => answer.map_err(|error| Error::of_source(&job.url.to_string(), error)),
-        Err(_) => {
-            let fact = format!("no answer in {}", humantime::format_duration(job.slow.time));
-            Err(Error::Stalled { who: job.url.to_string(), fact })
+    in_time(client.download(request), &job.url, job.settings.slow.time).await
+}
+
+/// The answer of a source about `url`, if it comes in the time that it has.
+pub(crate) async fn in_time<T>(
+    answer: impl Future<Output = Result<T, plugin_sdk::Error>>,
+    url: &ResourceUrl,
+    limit: Duration,
+) -> Result<T, Error> {
+    match within(limit + FIRST_WORD, answer).await {
+        Some((answer, _)) => answer.map_err(|error| Error::of_source(&url.to_string(), error)),
+        None => {
+            let fact = format!("no answer in {}", humantime::format_duration(limit));
+            Err(Error::Stalled { who: url.to_string(), fact })
         }
     }
 }

@@ -3,6 +3,7 @@
 use plugin_sdk::Error as SourceError;
 
 use super::{Error, SourceClass};
+use crate::escape::printable;
 
 impl Error {
     /// What a source said of `subject`, which is a URL without secrets.
@@ -27,9 +28,13 @@ impl Error {
         match error {
             SourceError::Internal(inner) => match inner.downcast::<Self>() {
                 Ok(own) => *own,
-                Err(inner) => Self::Source { class, subject: subject.to_owned(), fact: chain(&*inner), retry_after },
+                Err(inner) => {
+                    Self::Source { class, subject: subject.to_owned(), fact: printable(&chain(&*inner)), retry_after }
+                }
             },
-            error => Self::Source { class, subject: subject.to_owned(), fact: error.to_string(), retry_after },
+            error => {
+                Self::Source { class, subject: subject.to_owned(), fact: printable(&error.to_string()), retry_after }
+            }
         }
     }
 }

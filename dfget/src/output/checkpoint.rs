@@ -3,15 +3,12 @@
 use std::{
     fs::File,
     io,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{SyncSender, sync_channel},
-    },
+    sync::mpsc::{SyncSender, sync_channel},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use super::Place;
 use crate::download::{ranges::RangeSet, state::State};
 
 /// At the latest after so many bytes: half of what may be fetched again.
@@ -22,8 +19,7 @@ const TIME: Duration = Duration::from_secs(4);
 
 /// Flushes and records on a thread of its own, while the writer writes on. A short download never needs it.
 pub(super) struct Checkpoints {
-    file: Arc<File>,
-    path: PathBuf,
+    part: Place,
     state: State,
     no_fsync: bool,
     recorder: Option<Recorder>,
@@ -37,10 +33,9 @@ struct Recorder {
 }
 
 impl Checkpoints {
-    /// Of the `.part` file at `path`. `no_fsync`: what was written survives dfget, not a power cut.
-    pub(super) fn new(file: &File, path: &Path, state: State, no_fsync: bool) -> io::Result<Self> {
-        let (file, path) = (Arc::new(file.try_clone()?), PathBuf::from(path));
-        Ok(Self { file, path, state, no_fsync, recorder: None, bytes: 0, last: Instant::now() })
+    /// Of the file at `part`. `no_fsync`: what was written survives dfget, not a power cut.
+    pub(super) fn new(part: &Place, state: State, no_fsync: bool) -> Self {
+        Self { part: part.clone(), state, no_fsync, recorder: None, bytes: 0, last: Instant::now() }
     }
 
     /// `bytes` more were written: whether it is time to record.
@@ -50,10 +45,10 @@ impl Checkpoints {
     }
 
     /// Records `ranges`, all of which are written. While an earlier one is being recorded, it is tried again later.
-    pub(super) fn take(&mut self, ranges: RangeSet) -> io::Result<()> {
+    pub(super) fn take(&mut self, file: &File, ranges: RangeSet) -> io::Result<()> {
         let recorder = match &mut self.recorder {
             Some(recorder) => recorder,
-            none => none.insert(Recorder::start(&self.file, &self.path, &self.state, self.no_fsync)?),
+            none => none.insert(Recorder::start(file.try_clone()?, &self.part, &self.state, self.no_fsync)?),
         };
         if recorder.queue.try_send(ranges).is_ok() {
             self.bytes = 0;
@@ -62,12 +57,17 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// Whether anything was recorded.
+    pub(super) fn has_begun(&self) -> bool {
+        self.recorder.is_some()
+    }
+
     /// Records `ranges` and returns when that is done.
-    pub(super) fn last(mut self, ranges: RangeSet) -> io::Result<()> {
+    pub(super) fn last(mut self, file: &File, ranges: RangeSet) -> io::Result<()> {
         if let Some(recorder) = self.recorder.take() {
             recorder.stop()?;
         }
-        record(&self.file, &self.path, &self.state, self.no_fsync, ranges)
+        record(file, &self.part, &self.state, self.no_fsync, ranges)
     }
 
     /// Waits for what is being recorded: a state that is written later would be one of a file that is gone.
@@ -77,10 +77,10 @@ impl Checkpoints {
 }
 
 impl Recorder {
-    fn start(file: &Arc<File>, path: &Path, state: &State, no_fsync: bool) -> io::Result<Self> {
+    fn start(file: File, part: &Place, state: &State, no_fsync: bool) -> io::Result<Self> {
         let (queue, snapshots) = sync_channel::<RangeSet>(1);
-        let (file, path, state) = (Arc::clone(file), path.to_owned(), state.clone());
-        let run = move || snapshots.into_iter().try_for_each(|ranges| record(&file, &path, &state, no_fsync, ranges));
+        let (part, state) = (part.clone(), state.clone());
+        let run = move || snapshots.into_iter().try_for_each(|ranges| record(&file, &part, &state, no_fsync, ranges));
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(run)?;
         Ok(Self { queue, thread })
     }
@@ -91,9 +91,9 @@ impl Recorder {
     }
 }
 
-fn record(file: &File, path: &Path, state: &State, no_fsync: bool, ranges: RangeSet) -> io::Result<()> {
+fn record(file: &File, part: &Place, state: &State, no_fsync: bool, ranges: RangeSet) -> io::Result<()> {
     if !no_fsync {
         file.sync_data()?;
     }
-    State { ranges, ..state.clone() }.store(path, !no_fsync)
+    State { ranges, ..state.clone() }.store(part, !no_fsync)
 }

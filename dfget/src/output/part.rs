@@ -1,55 +1,68 @@
 //! The `.part` file: locked while it is written, renamed when it is whole.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    os::fd::AsRawFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
 use rustix::{
-    fs::{CWD, FallocateFlags, FlockOperation, OFlags, RenameFlags, fallocate, flock, fstatvfs, renameat_with},
+    fs::{FallocateFlags, FlockOperation, fallocate, flock, fstat, fstatvfs},
     io::Errno,
 };
 
-use super::{OutputOptions, io_error};
-use crate::{download::state::path_of, error::Error};
+use super::{OutputOptions, Place, io_error};
+use crate::{download::state::state_of, error::Error};
 
 /// Less than this is written before a reservation would tell that there is no room.
 const WORTH_RESERVING: u64 = 1024 * 1024;
 
-/// A `.part` file and the name it is going to take. Dropped before [`commit`](Self::commit), it stays if there is
+/// A `.part` file and the name it is going to take. Dropped before [`rename`](Self::rename), it stays if there is
 /// something in it.
 pub(super) struct Part {
-    path: PathBuf,
-    output: PathBuf,
+    place: Place,
+    output: Place,
     options: OutputOptions,
-    /// Holds the lock; the writer has a descriptor of its own.
-    lock: Option<File>,
+    /// Holds the lock, as long as the writer has it too.
+    lock: Option<Arc<File>>,
+    /// There was none: nothing can be gone on with.
+    pub(super) is_new: bool,
+    /// There may be a state beside it.
+    pub(super) has_state: AtomicBool,
 }
 
 impl Part {
     /// Creates and locks the `.part` file of `output`, or opens an old one as it is.
-    pub(super) fn create(output: &Path, options: OutputOptions) -> Result<(Self, File), Error> {
-        let mut path = output.as_os_str().to_owned();
-        path.push(".part");
-        let path = PathBuf::from(path);
-        let file = locked(&path)?;
-        let lock = file.try_clone().map_err(io_error("open", &path))?;
-        Ok((Self { path, output: output.to_owned(), options, lock: Some(lock) }, file))
+    pub(super) fn create(output: Place, options: OutputOptions) -> Result<(Self, Arc<File>), Error> {
+        let place = output.with_suffix(".part");
+        let (file, is_new) = locked(&place)?;
+        let lock = Some(Arc::clone(&file));
+        Ok((Self { place, output, options, lock, is_new, has_state: AtomicBool::new(true) }, file))
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
-    /// Reserves room for `length` bytes without making the file longer. The error comes with how many bytes are free.
-    pub(super) fn reserve(&self, length: u64) -> Result<(), (io::Error, u64)> {
+    /// Reserves room for `length` bytes from `first` on without making the file longer. The error comes with how many
+    /// bytes are free.
+    pub(super) fn reserve(&self, first: u64, length: u64) -> Result<(), (io::Error, u64)> {
         let Some(file) = self.lock.as_ref().filter(|_| length >= WORTH_RESERVING) else { return Ok(()) };
-        match fallocate(file, FallocateFlags::KEEP_SIZE, 0, length) {
+        // A file system that does not tell says that it has no block at all.
+        let told = fstatvfs(file).ok().filter(|system| system.f_blocks > 0);
+        let free = told.map_or(u64::MAX, |system| system.f_bavail.saturating_mul(system.f_frsize));
+        let held = fstat(file).map_or(0, |file| u64::try_from(file.st_blocks).unwrap_or_default().saturating_mul(512));
+        // Asked before: until it fails, a reservation takes the last block from everybody else.
+        if length.saturating_sub(held) > free {
+            return Err((io::ErrorKind::StorageFull.into(), free));
+        }
+        match fallocate(file, FallocateFlags::KEEP_SIZE, first, length) {
             Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
-                let free = fstatvfs(file).map_or(0, |system| system.f_bavail * system.f_frsize);
                 // A failed one keeps what it got until the file is cut.
                 if let Ok(held) = file.metadata() {
                     let _ = file.set_len(held.len());
@@ -61,58 +74,63 @@ impl Part {
         }
     }
 
-    /// Gives the file, which is written, its name: flushed, renamed, the renaming flushed.
-    pub(super) async fn commit(mut self, file: File, modified: Option<SystemTime>) -> Result<(), Error> {
-        let lock = self.lock.take();
-        let commit = move || {
-            if let Some(modified) = modified {
-                file.set_modified(modified).map_err(io_error("set the time of", &self.path))?;
-            }
-            if !self.options.no_fsync {
-                file.sync_all().map_err(io_error("flush", &self.path))?;
-            }
-            self.rename()?;
-            self.forget_state();
-            drop(lock);
-            if self.options.no_fsync { Ok(()) } else { flush_directory(&self.output) }
-        };
-        tokio::task::spawn_blocking(commit).await.map_err(io::Error::other).map_err(io_error("flush", Path::new("")))?
-    }
-
-    fn rename(&self) -> Result<(), Error> {
-        let failed = |error: Errno| io_error("rename to", &self.output)(error.into());
-        if self.options.overwrite {
-            return rustix::fs::rename(&self.path, &self.output).map_err(failed);
-        }
-        match renameat_with(CWD, &self.path, CWD, &self.output, RenameFlags::NOREPLACE) {
-            Err(Errno::EXIST) => Err(Error::OutputExists { path: self.output.clone() }),
-            // A file system without it, such as NFS: a link does not replace either.
-            Err(Errno::INVAL | Errno::NOSYS) => self.link(),
-            renamed => renamed.map_err(failed),
+    /// Has the disk begin with what was written.
+    #[allow(unsafe_code)]
+    pub(super) fn start_flush(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(file) = self.lock.as_ref().filter(|_| !self.options.no_fsync) {
+            // SAFETY: the descriptor is open, and the call reads no memory of ours. That it is but a hint, and may
+            // fail, is well: `flush` follows.
+            unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
         }
     }
 
-    fn link(&self) -> Result<(), Error> {
-        match fs::hard_link(&self.path, &self.output) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Error::OutputExists { path: self.output.clone() })
-            }
-            Err(error) => Err(io_error("link to", &self.output)(error)),
-            Ok(()) => fs::remove_file(&self.path).map_err(io_error("remove", &self.path)),
+    /// Sets the time, and waits until all that was written is on the disk.
+    pub(super) fn flush(&self, modified: Option<SystemTime>) -> Result<(), Error> {
+        let Some(file) = &self.lock else { return Ok(()) };
+        if let Some(modified) = modified.filter(|_| self.options.remote_time) {
+            file.set_modified(modified).map_err(io_error("set the time of", self.place.path()))?;
         }
+        if self.options.no_fsync { Ok(()) } else { file.sync_all().map_err(io_error("flush", self.place.path())) }
+    }
+
+    /// Gives it its name. The file stays locked until this is dropped.
+    pub(super) fn rename(&self) -> Result<(), Error> {
+        let path = self.output.path();
+        self.place.rename_to(&self.output, self.options.overwrite).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Error::OutputExists { path: path.to_owned() },
+            _ => io_error("rename to", path)(error),
+        })?;
+        self.forget_state();
+        Ok(())
+    }
+
+    /// So that the renaming survives a power cut.
+    pub(super) fn flush_directory(&self) -> Result<(), Error> {
+        if self.options.no_fsync {
+            return Ok(());
+        }
+        self.output.flush_directory().map_err(io_error("flush the directory of", self.output.path()))
+    }
+
+    /// Whether both are in one directory.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.output.is_beside(&other.output)
     }
 
     /// There is nothing to be resumed.
     pub(super) fn forget_state(&self) {
         // One that stays is of a file that is gone, and not believed.
-        let _ = fs::remove_file(path_of(&self.path));
+        if self.has_state.load(Ordering::Relaxed) {
+            let _ = state_of(&self.place).remove();
+        }
     }
 
     /// Its content is worthless.
     pub(super) fn remove(self) {
         self.forget_state();
         // Whatever keeps it from being removed, the download's own error matters more.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.place.remove();
     }
 }
 
@@ -120,42 +138,32 @@ impl Drop for Part {
     fn drop(&mut self) {
         // Removed before the lock is let go, or it might be somebody else's by then.
         let Some(lock) = self.lock.take() else { return };
-        if lock.metadata().is_ok_and(|held| held.len() == 0) {
-            let _ = fs::remove_file(&self.path);
+        // Renamed, it has no other name.
+        if fstat(&lock).is_ok_and(|held| held.st_size == 0) && self.place.is_that_of(&lock).unwrap_or(false) {
+            let _ = self.place.remove();
             self.forget_state();
         }
     }
 }
 
-/// Opens and locks `path`, and makes sure that it still is the file of that name: another dfget may have renamed it
+/// Opens and locks the file, and makes sure that it still is the one of that name: another dfget may have renamed it
 /// between the two.
-fn locked(path: &Path) -> Result<File, Error> {
+fn locked(place: &Place) -> Result<(Arc<File>, bool), Error> {
+    let path = place.path();
     loop {
-        let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).custom_flags(nofollow).open(path);
-        let file = file.map_err(io_error("create", path))?;
+        let (file, is_new) = place.open_or_create().map_err(io_error("create", path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => return Err(Error::OutputLocked { path: path.to_owned() }),
             locked => locked.map_err(|error| io_error("lock", path)(error.into()))?,
         }
-        let opened = file.metadata().map_err(io_error("look at", path))?;
-        if fs::symlink_metadata(path).is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
-            return Ok(file);
+        if !place.is_that_of(&file).map_err(io_error("look at", path))? {
+            continue;
         }
-    }
-}
-
-/// So that the renaming survives a power cut.
-fn flush_directory(output: &Path) -> Result<(), Error> {
-    let directory = match output.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let flushed = File::open(directory).and_then(|directory| directory.sync_all());
-    match flushed {
-        // Some file systems do not flush directories, and say so.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        flushed => flushed.map_err(io_error("flush", directory)),
+        if fstat(&file).is_ok_and(|found| found.st_nlink > 1) {
+            // Its other names are not ours to write to: one may be the old output's.
+            place.remove().map_err(io_error("remove", path))?;
+        } else {
+            return Ok((Arc::new(file), is_new));
+        }
     }
 }

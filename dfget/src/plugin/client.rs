@@ -15,14 +15,13 @@ use plugin_sdk::{
     Body, BodyEvent, Download, DownloadRequest, Entry, Error as SourceError, Metadata, Request, ResourceClient,
     Validator, async_trait, wire,
 };
-use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status, Streaming, transport::Channel};
 
 use super::{
     assembly::{Assembly, Step, Violation},
     supervisor::{Heard, Running, host_error},
 };
-use crate::{error::Error, url::shown};
+use crate::{error::Error, limit::within, url::shown};
 
 /// What the engine sees of a plugin.
 #[derive(Clone)]
@@ -175,23 +174,27 @@ struct BodyStream {
 
 impl BodyStream {
     fn into_events(self) -> impl futures_util::Stream<Item = Result<BodyEvent, SourceError>> {
-        stream::try_unfold(self, async |mut stream| Ok(stream.event().await?.map(|event| (event, stream))))
+        stream::try_unfold(self, Self::event)
     }
 
     /// The next event, or `None` after `End`. Empty messages are no sign of life: they do not extend the wait.
-    async fn event(&mut self) -> Result<Option<BodyEvent>, SourceError> {
-        let deadline = Instant::now() + self.proxy.running.settings.stall_timeout;
+    async fn event(mut self) -> Result<Option<(BodyEvent, Self)>, SourceError> {
+        let mut patience = self.proxy.running.settings.stall_timeout;
         let stalled = |stream: &Self| stream.proxy.stalled("only empty messages came".into());
         loop {
-            let Ok(message) = timeout_at(deadline, self.message()).await else { return Err(stalled(self)) };
+            let Some((message, took)) = within(patience, self.message()).await else { return Err(stalled(&self)) };
             let message = message?;
+            patience = patience.saturating_sub(took);
             let assembly = self.assembly.as_mut().expect("a body begins after Opened");
             match assembly.accept(message) {
-                Ok(Step::Body(event)) => return Ok(Some(event)),
+                Ok(Step::Body(event)) => return Ok(Some((event, self))),
                 // Where there always is a next message, the time limit on it never strikes.
-                Ok(Step::Empty) if Instant::now() >= deadline => return Err(stalled(self)),
+                Ok(Step::Empty) if patience.is_zero() => return Err(stalled(&self)),
                 Ok(Step::Empty) => {}
-                Ok(Step::End) => return Ok(None),
+                Ok(Step::End) => {
+                    self.proxy.running.see_out(self.messages);
+                    return Ok(None);
+                }
                 Err(violation) => return Err(self.violated(violation)),
             }
         }

@@ -5,6 +5,7 @@
 use std::{
     io,
     path::Path,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -193,6 +194,7 @@ impl Launched {
             process: self.process,
             logs: self.logs,
             _drains: drains,
+            leaving: Mutex::default(),
         }
     }
 

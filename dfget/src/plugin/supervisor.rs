@@ -1,20 +1,28 @@
 //! Owns one running plugin up to its end, and knows why it ended.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use plugin_proto::goplugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient};
 use tokio::{
     net::unix::pipe,
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::{About, Settings, logs, logs::Logs, process::Process, status};
 use crate::{
     error::{Ending, Error},
     escape::printable_bytes,
+    limit::within,
 };
+
+/// How long the status of a stream may take that has ended.
+const SEE_OUT: Duration = Duration::from_millis(200);
 
 /// How long a plugin whose connection broke has to turn out to be dead.
 const POST_MORTEM: Duration = Duration::from_millis(500);
@@ -35,6 +43,8 @@ pub(super) struct Running {
     pub(super) process: Process,
     pub(super) logs: Logs,
     pub(super) _drains: Drains,
+    /// Streams that have ended but for their status.
+    pub(super) leaving: Mutex<JoinSet<()>>,
 }
 
 /// The readers of what a plugin prints. They end with the plugin, or with this.
@@ -59,6 +69,14 @@ impl Drop for Drains {
 }
 
 impl Running {
+    /// Takes the status that follows `End`: a stream that is dropped before that is reset, and HTTP/2 ends a connection
+    /// on which too many were. What it says changes nothing, and nobody waits for it.
+    pub(super) fn see_out<T: Send + 'static>(&self, mut messages: Streaming<T>) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        while leaving.try_join_next().is_some() {}
+        leaving.spawn(async move { drop(timeout(SEE_OUT, messages.message()).await) });
+    }
+
     /// One reason for a status that ended a call of `doing`: what became of the process, joined with what gRPC says.
     pub(super) async fn explain(&self, status: Status, doing: &str) -> plugin_sdk::Error {
         let local = status::is_local(&status);
@@ -80,7 +98,7 @@ impl Running {
     /// it sent before, then it counts as silent for ever: a child of its own may hold the connection open.
     pub(super) async fn hear<T>(&self, limit: Duration, word: impl Future<Output = Result<T, Status>>) -> Heard<T> {
         tokio::select! {
-            word = timeout(limit, word) => word.map_or(Heard::Nothing, Heard::Word),
+            word = within(limit, word) => word.map_or(Heard::Nothing, |(word, _)| Heard::Word(word)),
             ending = async { (self.process.ended().await, sleep(POST_MORTEM).await).0 } => Heard::Death(ending),
         }
     }

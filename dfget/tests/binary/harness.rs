@@ -1,24 +1,30 @@
 //! Runs dfget in a place of its own, and checks after *every* run what must hold whatever happened:
 //!
 //! * [`environment`]: the place: plugins, working directory, TMPDIR, HOME
-//! * [`run`]: one run of dfget, and what a test may say of it
+//! * [`run`]: one run of dfget
+//! * [`outcome`]: what a test may say of it
 //! * [`invariants`]: what holds after each
 //! * [`processes`]: who is alive
 //! * [`programs`]: the plugins, built once
 //! * [`digest`]: what is expected
+//! * [`tree`]: what is expected of a directory
 
 mod digest;
 mod environment;
 mod invariants;
+mod outcome;
 mod processes;
 mod programs;
 mod run;
+mod tree;
 
 pub(crate) use self::{
     digest::Digest,
     environment::{TestEnv, make_fifo, set_mode},
-    programs::{faultplug, program, skip},
-    run::{Run, Started, kill},
+    outcome::Run,
+    programs::{faultplug, not_allowed, program, skip},
+    run::{Dfget, Started, kill},
+    tree::{Snapshot, snapshot},
 };
 
 /// Polls until `ready` is there.

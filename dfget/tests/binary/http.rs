@@ -1,4 +1,18 @@
-//! `http://`, against the server of the Python library.
+//! `http://`: against a server that does everything wrong, against nginx, and here against that of the Python library.
+//!
+//! * [`server`], [`answer`]: the server that does everything wrong
+//! * the others: what it does, by the rows of the fault matrix
+
+mod answer;
+mod bodies;
+mod headers;
+mod nginx;
+mod ranges;
+mod redirects;
+mod server;
+mod silence;
+mod statuses;
+mod versions;
 
 use std::{
     fs,

@@ -10,14 +10,24 @@
 
 mod harness;
 
+mod config;
 mod connection;
 mod crash;
+#[cfg(target_os = "linux")]
+mod disk;
+mod events;
 mod floods;
 mod handshake;
+mod histories;
+mod hostile;
 mod http;
 mod list;
+mod many;
+mod modified;
 mod output;
+mod phases;
 mod resume;
+mod rivals;
 mod secrets;
 mod signals;
 mod sizes;
@@ -25,3 +35,5 @@ mod stall;
 mod start;
 mod status;
 mod stream;
+mod surroundings;
+mod tree;

@@ -82,7 +82,7 @@ fn an_output_that_is_a_directory_is_refused() {
 fn an_output_in_a_directory_that_is_missing_is_refused() {
     let test = TestEnv::new();
     let words = "\
-dfget: cannot create missing/file.part: No such file or directory (os error 2)
+dfget: cannot create missing/file: No such file or directory (os error 2)
   hint: create its directory";
     refused_at_once(&test, "missing/file", 40, words);
 }
@@ -136,4 +136,13 @@ fn the_output_is_the_last_segment_in_the_current_directory() {
     let test = TestEnv::new();
     test.get("good://h/a/b%20c?size=10").output_expected("b c").run().succeeded();
     test.dfget(&["good://h/"]).run().failed_saying(2, &["ends in no file name", "name the output with -O"]);
+}
+
+#[test]
+fn a_part_that_has_another_name_too_is_not_written_to() {
+    let test = TestEnv::new();
+    fs::write(test.path("precious"), "precious").unwrap();
+    fs::hard_link(test.path("precious"), test.work("file.part")).unwrap();
+    test.get("good://h/file?size=100").run().succeeded();
+    assert_eq!(fs::read_to_string(test.path("precious")).unwrap(), "precious");
 }

@@ -61,6 +61,43 @@ fn a_resource_that_changed_meanwhile_is_fetched_from_0() {
     assert_says(&run, "the resource has changed; restarting from 0");
 }
 
+/// Has `end` come to a download once so many bytes are there, and its source holds.
+fn cut_short(test: &TestEnv, query: &str, arguments: &[&str], (bytes, end): (u64, Signal)) {
+    let mut run = test.get(&format!("good://h/file?{query}")).args(arguments).last().start();
+    run.wait_for_bytes(bytes);
+    run.signal(end);
+    run.finish().ended_by(end);
+}
+
+/// The killed run has written bytes of another version, and has recorded nothing.
+#[test]
+fn a_version_that_comes_back_is_not_taken_for_the_one_between() {
+    let test = TestEnv::new();
+    cut_short(&test, "seed=1&hold-at=50000", &[], (50_000, Signal::INT));
+    cut_short(&test, "seed=2&hold-at=70000", &[], (70_000, Signal::KILL));
+    test.get("good://h/file?seed=1&hold-at=-").run().succeeded();
+}
+
+/// The killed run has filled the end of the file, not the gap, and has recorded nothing.
+#[test]
+fn a_gap_in_a_part_file_that_was_cut_is_not_taken_for_what_was_there() {
+    let test = TestEnv::new();
+    let (one, two) = (["-n", "1"], ["-n", "2", "--piece-length", "1M"]);
+    cut_short(&test, "size=4000000&hold-at=3000000", &one, (3_000_000, Signal::INT));
+    fs::File::options().write(true).open(test.work("file.part")).unwrap().set_len(1_000_000).unwrap();
+    cut_short(&test, "size=4000000&hold-at=1100000", &two, (3_000_000, Signal::KILL));
+    test.get("good://h/file?size=4000000&hold-at=-").args(&one).run().succeeded();
+}
+
+#[test]
+fn a_resource_that_became_shorter_than_what_has_come_is_fetched_from_0() {
+    let test = TestEnv::new();
+    interrupt(&test, Signal::INT);
+    let run = test.get("good://h/file?size=1000&hold-at=99999999").run();
+    let words = format!("the range begins at byte {HALF} of a resource of 1000 bytes; restarting from 0");
+    assert_says(&run, &words);
+}
+
 #[test]
 fn a_damaged_state_is_not_believed() {
     let test = TestEnv::new();

@@ -6,7 +6,7 @@ const SECRETS: [&str; 5] = ["s3cret-option", "s3cret-header", "s3cret-password",
 
 fn check(scheme: &str, query: &str) {
     let url = format!("{scheme}://me:s3cret-password@h/file?{query}&sig=s3cret-query&s3cret-bare");
-    let secrets = ["--opt", "key=s3cret-option", "-H", "Authorization: Bearer s3cret-header", "-vv"];
+    let secrets = ["--opt", "key=s3cret-option", "--json", "-H", "Authorization: Bearer s3cret-header", "-vv"];
     let run = TestEnv::new().get(&url).args(&secrets).args(&["--stall-timeout", "300ms"]).run();
     for secret in SECRETS {
         let told = run.stderr.contains(secret) || run.stdout().contains(secret);
@@ -27,6 +27,16 @@ fn no_secret_is_told_by_a_download_that_fails() {
     for query in ["no-end", "short&at=5", "long", "offset&by=1", "status&code=16", "status&code=14", "disconnect"] {
         check("raw", &format!("fault={query}"));
     }
+}
+
+#[test]
+fn no_secret_is_told_by_a_plugin_that_tells_all() {
+    check("good", "tell-all");
+    check("init-tells", "size=1000");
+    let test = TestEnv::new();
+    let run = test.get("good://h/file?tell-all&sig=s3cret-query").args(&["-H", "X-Token: s3cret-header"]).run();
+    let words = r#"good://h/file?***&sig=***: not for [("X-Token", "***")]: good://h/file?tell-all&sig=***"#;
+    run.failed_saying(21, &[words]);
 }
 
 #[test]

@@ -41,6 +41,12 @@ fn a_plugin_that_does_not_know_the_length_delivers_every_size() {
 }
 
 #[test]
+fn a_piece_length_is_of_no_use_where_the_length_is_unknown_and_does_no_harm() {
+    let test = TestEnv::new();
+    test.get("good://h/file?size=3000000&no-length").args(&["--piece-length", "1M"]).run().succeeded();
+}
+
+#[test]
 fn share_delivers_every_size() {
     let test = TestEnv::new();
     test.install_into("plugins", &program("d7y-resource-plugin-share"), "share");

@@ -1,15 +1,20 @@
 //! A regular file beneath the root, open for reading. All it says is about that very file, whatever its path leads
 //! to by now.
 
+#[cfg(target_os = "linux")]
+use std::io::IoSliceMut;
 use std::{
     fs::File,
-    io::{Seek, SeekFrom},
+    io::{Read, Seek, SeekFrom},
 };
 
 use futures_util::{StreamExt, future, stream};
 use plugin_sdk::{Body, Download, Error, Metadata, Opened, Range, Validator};
 
 use crate::version::Version;
+
+/// To read so many bytes takes less time than to wake a thread for them.
+const SHORT: u64 = 64 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct SharedFile {
@@ -44,8 +49,43 @@ impl SharedFile {
         Ok(Download { opened: Opened::ranged(metadata, range), body })
     }
 
+    /// As [`download`](Self::download) of a short range, if its bytes are in memory: then there is nothing to wait for.
+    /// The file is on a disk of this machine.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn download_cached(&self, range: Range, wanted: &Validator) -> Option<Download> {
+        use rustix::{
+            fs::fstat,
+            io::{ReadWriteFlags, preadv2},
+        };
+
+        let metadata = self.metadata();
+        let range = range.within(self.version.length()).ok()?;
+        let length = range.length.filter(|length| *length <= SHORT)?;
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        let read = preadv2(&self.file, &mut [IoSliceMut::new(&mut bytes)], range.start, ReadWriteFlags::NOWAIT);
+        let whole = read.is_ok_and(|read| read == bytes.len());
+        let same = fstat(&self.file).is_ok_and(|stat| Version::of(&stat) == self.version);
+        // Whatever is not as it should be is for the other way to tell.
+        let good = whole && same && (wanted.is_empty() || wanted.matches(&metadata.validator));
+        good.then(|| Download { opened: Opened::ranged(metadata, range), body: Body::from_bytes(bytes) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn download_cached(&self, _: Range, _: &Validator) -> Option<Download> {
+        None
+    }
+
     /// The next `length` bytes; fails at their end if the file was written meanwhile, for they may be of two versions.
+    ///
+    /// A few are read here and now: whoever calls this may block.
     fn read(self, length: u64) -> Result<Body, Error> {
+        if length <= SHORT {
+            // As much as there is, or reading to the end would guess it in steps.
+            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            (&self.file).take(length).read_to_end(&mut bytes)?;
+            self.check()?;
+            return Ok(Body::from_bytes(bytes));
+        }
         let bytes = Body::from_file(self.file.try_clone()?, length);
         let check = async move { tokio::task::spawn_blocking(move || self.check()).await.map_err(Error::internal)? };
         let change = stream::once(check).filter_map(|checked| future::ready(checked.err().map(Err)));

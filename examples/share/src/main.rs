@@ -52,6 +52,10 @@ impl ResourceClient for Share {
 
     async fn download(&self, request: &DownloadRequest) -> Result<Download, Error> {
         let (range, validator) = (request.range, request.validator.clone());
+        let cached = self.root.open_cached_file(&TreePath::parse(&request.request)?);
+        if let Some(download) = cached.and_then(|file| file.download_cached(range, &validator)) {
+            return Ok(download);
+        }
         self.blocking(&request.request, move |root, path| root.open_file(&path)?.download(range, &validator)).await
     }
 

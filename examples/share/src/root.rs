@@ -21,6 +21,8 @@ const OPTION: &str = "root";
 pub(crate) struct Root {
     directory: OwnedFd,
     path: PathBuf,
+    /// The device, if that is one of this machine and not of a server.
+    local: Option<u64>,
 }
 
 impl Root {
@@ -42,7 +44,8 @@ impl Root {
         }
         let directory = openat(CWD, &path, beneath::STEP, Mode::empty())
             .map_err(|errno| not_served(&path, &io::Error::from(errno).to_string()))?;
-        Ok(Self { directory, path })
+        let local = local_device(&directory);
+        Ok(Self { directory, path, local })
     }
 
     /// # Errors
@@ -56,6 +59,15 @@ impl Root {
             FileType::Directory => Err(invalid("this is a directory; name a file in it")),
             _ => Err(invalid(NEITHER)),
         }
+    }
+
+    /// The regular file at `path`, if it can be opened without a wait.
+    pub(crate) fn open_cached_file(&self, path: &TreePath) -> Option<SharedFile> {
+        let device = self.local?;
+        let opened = beneath::open_cached(self.directory.as_fd(), path.names())?;
+        let stat = fstat(&opened).ok()?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        (is_file && stat.st_dev == device).then(|| SharedFile::new(File::from(opened), Version::of(&stat)))
     }
 
     /// # Errors
@@ -97,6 +109,32 @@ impl Root {
             _ => Error::internal(format!("{path} cannot be read: {fact}")),
         }
     }
+}
+
+/// What fstatfs(2) calls file systems on disks and in memory: nothing on them waits for another machine.
+#[cfg(target_os = "linux")]
+const LOCAL: [u32; 8] = [
+    0x0000_ef53, // ext2, ext3, ext4
+    0x5846_5342, // xfs
+    0x9123_683e, // btrfs
+    0x0102_1994, // tmpfs
+    0x794c_7630, // overlayfs
+    0xf2f5_2010, // f2fs
+    0x7371_7368, // squashfs
+    0xe0f5_e1e2, // erofs
+];
+
+#[cfg(target_os = "linux")]
+fn local_device(directory: &OwnedFd) -> Option<u64> {
+    let kind = rustix::fs::fstatfs(directory).ok()?.f_type;
+    // Its type differs between architectures, and the constants have 32 bits.
+    let is_local = LOCAL.contains(&(kind as u32));
+    is_local.then(|| fstat(directory).ok()).flatten().map(|stat| stat.st_dev)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn local_device(_: &OwnedFd) -> Option<u64> {
+    None
 }
 
 const NEITHER: &str = "this is neither a file nor a directory, and nothing else is served; name a file";

@@ -7,10 +7,10 @@ use plugin_proto::{
     PLUGIN_TYPE,
     goplugin::{Empty, grpc_controller_server::GrpcController},
     resource::{
-        DownloadRequest, DownloadResponse, GetContentLengthRequest, GetContentLengthResponse, GetLastModifiedRequest,
-        GetLastModifiedResponse, GetMetadataRequest, GetMetadataResponse, InitRequest, InitResponse, IsExpiredRequest,
-        IsExpiredResponse, IsSupportRangeRequest, IsSupportRangeResponse, ListRequest, ListResponse,
-        resource_client_server::ResourceClient,
+        DownloadRequest, DownloadResponse, Entry, GetContentLengthRequest, GetContentLengthResponse,
+        GetLastModifiedRequest, GetLastModifiedResponse, GetMetadataRequest, GetMetadataResponse, InitRequest,
+        InitResponse, IsExpiredRequest, IsExpiredResponse, IsSupportRangeRequest, IsSupportRangeResponse, ListRequest,
+        ListResponse, resource_client_server::ResourceClient,
     },
 };
 use tokio_stream::{self as stream, Stream};
@@ -89,9 +89,21 @@ impl ResourceClient for Raw {
 
     type ListStream = Answers<ListResponse>;
 
-    async fn list(&self, _: Request<ListRequest>) -> Result<Response<Self::ListStream>, Status> {
-        absent()
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<Self::ListStream>, Status> {
+        let url = request.into_inner().resource.unwrap_or_default().url;
+        let pages: Answers<ListResponse> = match query::value(&url, "list") {
+            Some("empty-pages") => Box::new(stream::iter(std::iter::repeat_with(|| Ok(ListResponse::default())))),
+            Some("large-page") => Box::new(stream::once(Ok(large_page()))),
+            _ => return absent(),
+        };
+        Ok(Response::new(pages))
     }
+}
+
+/// More than the 4 MiB of a message.
+fn large_page() -> ListResponse {
+    let entry = Entry { name: "x".repeat(255), ..Entry::default() };
+    ListResponse { entries: vec![entry; 20_000] }
 }
 
 fn absent<T>() -> Result<T, Status> {

@@ -14,7 +14,7 @@ pub(super) fn error_of(status: StatusCode, header: &HeaderMap) -> Error {
         404 | 410 => Error::NotFound(message),
         401 | 407 => Error::Unauthenticated(message),
         403 => Error::PermissionDenied(message),
-        412 => Error::Changed(message),
+        412 => Error::Changed(format!("the resource has changed: {message}")),
         416 => Error::OutOfRange(message),
         408 | 425 | 429 | 500 | 502..=504 => Error::Unavailable { message, retry_after: retry_after(header) },
         _ => Error::InvalidRequest(message),
@@ -47,7 +47,8 @@ pub(super) fn metadata_of(answer: &Response) -> Result<Metadata, Error> {
 
 /// The part in a 206 answer, and the length of the whole: RFC 9110, section 14.4.
 pub(super) fn content_range(header: &HeaderMap) -> Result<(Range, Option<u64>), Error> {
-    let value = text(header, header::CONTENT_RANGE).unwrap_or_default();
+    let value = text(header, header::CONTENT_RANGE)
+        .ok_or_else(|| Error::internal("the server answered 206 without a Content-Range"))?;
     parse_content_range(value)
         .ok_or_else(|| Error::internal(format!("the server answered 206 with the Content-Range `{value}`")))
 }

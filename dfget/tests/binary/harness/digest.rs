@@ -1,6 +1,6 @@
 //! The sha256 of what is expected and of what is there.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{fmt, fs::File, io::Read, path::Path};
 
 use faultplug::Content;
 use sha2::{Digest as _, Sha256};
@@ -35,6 +35,13 @@ impl Digest {
                 read => sha256.update(&block[..read]),
             }
         }
+    }
+}
+
+/// As `--digest` takes it.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

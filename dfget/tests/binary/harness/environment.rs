@@ -82,6 +82,15 @@ impl TestEnv {
         self.get_as_is(url)
     }
 
+    /// dfget that downloads the tree at `url`, which is one of `faultplug`'s, to `work/tree`.
+    pub(crate) fn tree(&self, url: &str) -> Dfget<'_> {
+        let scheme = url.split(':').next().unwrap_or_default();
+        if self.plugin_path("plugins", scheme).symlink_metadata().is_err() {
+            self.install(scheme);
+        }
+        Dfget::tree(self, url)
+    }
+
     /// As [`get`](Self::get), and nothing is installed.
     pub(crate) fn get_as_is(&self, url: &str) -> Dfget<'_> {
         Dfget::download(self, url)
@@ -91,6 +100,11 @@ impl TestEnv {
     pub(super) fn clean_download(&self, output: &Path) -> Dfget<'_> {
         let run = Dfget::download(self, "good://h/file?size=1000&seed=9").output(output).last();
         run.env("DFGET_PLUGIN_DIR", self.path("clean"))
+    }
+
+    /// dfget with these arguments and nobody to look after it.
+    pub(crate) fn bare(&self, arguments: &[&str]) -> std::process::Child {
+        Dfget::command(self, arguments).into_child()
     }
 
     /// dfget with these arguments, which download nothing.

@@ -5,8 +5,10 @@ use std::{fs, os::unix::process::ExitStatusExt, thread, time::Duration};
 use super::{
     Digest, TestEnv,
     digest::Expected,
+    outcome::Run,
     processes::{Left, left},
-    run::{Before, Output, Run, entries, part_of},
+    run::{Before, Output, entries, part_of},
+    tree,
 };
 
 /// The exit codes of README.md. 1 and 101 are bugs of dfget.
@@ -15,8 +17,12 @@ const CODES: [i32; 22] = [0, 2, 10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 24, 
 /// The signals that may end it: SIGHUP, SIGINT, SIGTERM, and SIGPIPE.
 const SIGNALS: [i32; 4] = [1, 2, 15, 13];
 
-/// 48 MiB, and 4 MiB for the one stream.
-const MEMORY: u64 = (48 + 4) * 1024 * 1024;
+/// 48 MiB, and 4 MiB a stream.
+const MEMORY: u64 = 48 * 1024 * 1024;
+const MEMORY_OF_STREAM: u64 = 4 * 1024 * 1024;
+
+/// The streams of a tree that does not say how many.
+const JOBS: u64 = 8;
 
 const STDERR: usize = 1024 * 1024;
 
@@ -78,14 +84,14 @@ impl Ended<'_> {
         waited
     }
 
-    /// A killed dfget may leave the directory, for the next one to sweep away, and no socket in it.
+    /// A killed dfget may leave the directory of its socket, for the next one to sweep away.
     fn left_no_socket(&self) {
         let tmp = self.test.path("tmp");
         in_time(|| {
             let mut left = entries(&tmp);
             left.retain(|name| !self.before.temporary.contains(name));
             if self.killed {
-                left = left.iter().flat_map(|name| entries(&tmp.join(name))).collect();
+                left.retain(|name| !name.starts_with("dfget-plugin-"));
             }
             if left.is_empty() { Ok(()) } else { Err(format!("in TMPDIR are left: {left:?}")) }
         });
@@ -93,7 +99,9 @@ impl Ended<'_> {
 
     fn wrote_to_its_output_alone(&self) {
         let output = match self.output {
-            Output::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Output::Directory(tree::Expected { directory: path, .. }) | Output::File(path) | Output::Several(path) => {
+                path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+            }
             _ => String::new(),
         };
         let part = format!("{output}.part");
@@ -106,6 +114,9 @@ impl Ended<'_> {
 
     fn left_no_damaged_output(&self) {
         let complete = self.run.status.code() == Some(0);
+        if let Output::Directory(expected) = self.output {
+            return expected.check(&self.before.tree, complete);
+        }
         let (Some(expected), Output::File(path)) = (self.expected, self.output) else {
             let bytes_expected = self.expected.filter(|_| complete && !self.run.stdout.is_empty());
             assert!(bytes_expected.is_none_or(|expected| expected.is(Digest::of_bytes(&self.run.stdout))));
@@ -124,8 +135,9 @@ impl Ended<'_> {
     }
 
     fn kept_to_its_memory(&self) {
-        let peak = self.run.peak;
-        assert!(peak <= MEMORY, "dfget used {} KiB of memory, {} are allowed", peak / 1024, MEMORY / 1024);
+        let streams = if matches!(self.output, Output::Directory(_) | Output::Several(_)) { JOBS } else { 1 };
+        let (peak, allowed) = (self.run.peak, MEMORY + streams * MEMORY_OF_STREAM);
+        assert!(peak <= allowed, "dfget used {} KiB of memory, {} are allowed", peak / 1024, allowed / 1024);
     }
 
     fn said_little_and_in_plain_text(&self) {

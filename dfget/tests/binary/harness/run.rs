@@ -1,11 +1,14 @@
-//! One run of dfget: how it is started, what is noted of it, what a test may say of it.
+//! One run of dfget: how it is started, what is done to it, what is noted of it.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
-    os::unix::{
-        fs::FileExt,
-        process::{CommandExt, ExitStatusExt},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{FileExt, chown},
+            process::CommandExt,
+        },
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -14,18 +17,22 @@ use std::{
 };
 
 use faultplug::Content;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use super::{
-    Digest, TestEnv,
+    Digest, Snapshot, TestEnv,
     digest::Expected,
     invariants,
+    outcome::Run,
     processes::{Process, descendants, peak_memory},
-    programs, wait_for,
+    programs, set_mode, snapshot, tree, wait_for,
 };
 
 /// No run takes longer, whatever its plugin does.
 const LIMIT: Duration = Duration::from_secs(15);
+
+/// The user and the group that own nothing.
+const NOBODY: u32 = 65_534;
 
 /// Between two looks at a running dfget.
 const TICK: Duration = Duration::from_millis(2);
@@ -38,6 +45,9 @@ pub(super) enum Output {
     /// stdout, or a device.
     Stream,
     File(PathBuf),
+    Directory(tree::Expected),
+    /// A directory for several files.
+    Several(PathBuf),
 }
 
 /// dfget before it is started.
@@ -47,14 +57,23 @@ pub(crate) struct Dfget<'a> {
     output: Output,
     expected: Option<Expected>,
     is_last: bool,
+    /// `--tries`.
+    tries: Option<u32>,
     /// Where stdout goes, if not to the test.
     stdout: Option<File>,
+    stdin: Option<Stdio>,
 }
 
 impl<'a> Dfget<'a> {
     pub(super) fn download(test: &'a TestEnv, url: &str) -> Self {
         let expected = Some(Expected::Content(Content::of_url(url)));
-        Self { output: Output::File(test.work("file")), expected, ..Self::command(test, &[url, "--tries", "1"]) }
+        Self { output: Output::File(test.work("file")), expected, tries: Some(1), ..Self::command(test, &[url]) }
+    }
+
+    pub(super) fn tree(test: &'a TestEnv, url: &str) -> Self {
+        let directory = test.work("tree");
+        let output = Output::Directory(tree::Expected { directory, url: url.to_owned(), selected: false });
+        Self { output, tries: Some(1), ..Self::command(test, &["-r", url, "-O", "tree"]) }
     }
 
     pub(super) fn command(test: &'a TestEnv, arguments: &[&str]) -> Self {
@@ -63,7 +82,43 @@ impl<'a> Dfget<'a> {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", test.path("home")).env("TMPDIR", test.path("tmp"));
         command.env("DFGET_PLUGIN_DIR", test.path("plugins"));
-        Self { test, command, output: Output::None, expected: None, is_last: false, stdout: None }
+        // A configuration in `/etc` is none of a test's business.
+        command.env("DFGET_CONFIG", "");
+        Self {
+            test,
+            command,
+            output: Output::None,
+            expected: None,
+            is_last: false,
+            tries: None,
+            stdout: None,
+            stdin: None,
+        }
+    }
+
+    /// Options that leave something out of the tree.
+    pub(crate) fn select(mut self, arguments: &[&str]) -> Self {
+        if let Output::Directory(expected) = &mut self.output {
+            expected.selected = true;
+        }
+        self.args(arguments)
+    }
+
+    /// Names in the working directory are the test's affair.
+    pub(crate) fn into_directory(mut self, path: &str) -> Self {
+        self.output = Output::Several(self.test.work(path));
+        self
+    }
+
+    /// stdin has `text`, or never ends.
+    pub(crate) fn stdin(mut self, text: Option<&str>) -> Self {
+        let file = text.map(|text| {
+            let path = self.test.path("stdin");
+            fs::write(&path, text).expect("the place is writable");
+            File::open(path).expect("it was written")
+        });
+        self.stdin = Some(file.map_or_else(Stdio::piped, Stdio::from));
+        self
     }
 
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -81,6 +136,11 @@ impl<'a> Dfget<'a> {
         self
     }
 
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// `-O`, with a path beneath the working directory, or an absolute one.
     pub(crate) fn output(mut self, path: impl AsRef<Path>) -> Self {
         self.output = Output::File(self.test.path("work").join(&path));
@@ -91,6 +151,12 @@ impl<'a> Dfget<'a> {
     pub(crate) fn stream(mut self, path: &str) -> Self {
         self.output = Output::Stream;
         self.arg("-O").arg(path)
+    }
+
+    /// How often a part is tried: a download of a test tries once.
+    pub(crate) fn tries(mut self, tries: u32) -> Self {
+        self.tries = Some(tries);
+        self
     }
 
     /// Nobody checks that a later run with the same output is well.
@@ -111,10 +177,56 @@ impl<'a> Dfget<'a> {
         self
     }
 
+    /// Nobody reads stdout.
+    pub(crate) fn closed_stdout(mut self) -> Self {
+        let (_, writer) = std::io::pipe().expect("there are descriptors");
+        self.stdout = Some(File::from(OwnedFd::from(writer)));
+        self
+    }
+
     /// What is downloaded, where the URL does not say it.
     pub(crate) fn expect(mut self, digest: Digest) -> Self {
         self.expected = Some(Expected::Digest(digest));
         self
+    }
+
+    /// Starts it through another program, which executes it after `words`: `env -u HOME`, for one.
+    pub(crate) fn through(self, words: &[&str]) -> Self {
+        let program = self.command.get_program().to_owned();
+        self.through_with(words, program)
+    }
+
+    /// With the rights of nobody in particular, if the tests have those of root, whom no permission stops.
+    pub(crate) fn unprivileged(self) -> Self {
+        if !geteuid().is_root() {
+            return self;
+        }
+        set_mode(self.test.root(), 0o711);
+        for name in ["work", "tmp", "home"] {
+            chown(self.test.path(name), Some(NOBODY), Some(NOBODY)).expect("root gives directories away");
+        }
+        // The one that cargo has built may be where only root comes.
+        let program = self.test.path("dfget");
+        if !program.exists() {
+            let linked = fs::hard_link(programs::dfget(), &program);
+            linked.or_else(|_| fs::copy(programs::dfget(), &program).map(drop)).expect("dfget is built");
+        }
+        let id = NOBODY.to_string();
+        self.through_with(&["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"], program.into())
+    }
+
+    fn through_with(mut self, words: &[&str], program: OsString) -> Self {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(program).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.command.get_current_dir().expect("every run has one"));
+        self.command = command;
+        self
+    }
+
+    /// Starts it for a test that checks everything itself.
+    pub(super) fn into_child(mut self) -> Child {
+        self.command.stdin(Stdio::null()).spawn().expect("dfget is built")
     }
 
     /// Runs dfget, and checks what must hold after every run.
@@ -128,14 +240,21 @@ impl<'a> Dfget<'a> {
         let (stdout, stderr) = (file(), file());
         let copy = |file: &File| file.try_clone().expect("there are descriptors");
         let stdout_of_dfget = self.stdout.take().unwrap_or_else(|| copy(&stdout));
-        self.command.stdin(Stdio::null()).stdout(stdout_of_dfget).stderr(copy(&stderr));
+        let stdin = self.stdin.take().unwrap_or_else(Stdio::null);
+        self.command.stdin(stdin).stdout(stdout_of_dfget).stderr(copy(&stderr));
+        self.command.args(self.tries.map(|tries| format!("--tries={tries}")));
         lead_a_session(&mut self.command);
         let before = match &self.output {
             Output::File(path) => Digest::of_file(path),
             _ => None,
         };
+        let tree = match &self.output {
+            Output::Directory(expected) => snapshot(&expected.directory),
+            _ => Snapshot::new(),
+        };
         let before = Before {
             digest: before,
+            tree,
             beside: entries(&self.test.path("work")),
             temporary: entries(&self.test.path("tmp")),
         };
@@ -172,6 +291,7 @@ pub(super) fn entries(directory: &Path) -> Vec<String> {
 pub(super) struct Before {
     /// Of the output.
     pub(super) digest: Option<Digest>,
+    pub(super) tree: Snapshot,
     /// The names in the working directory, and in TMPDIR.
     pub(super) beside: Vec<String>,
     pub(super) temporary: Vec<String>,
@@ -221,14 +341,49 @@ impl Started<'_> {
         wait_for("the download", || fs::metadata(&part).ok().filter(|found| found.len() >= bytes));
     }
 
+    /// Waits until so many bytes of the download are on the disk, or dfget has ended.
+    pub(crate) fn wait_for_bytes_or_end(&mut self, bytes: u64) {
+        let Output::File(path) = &self.output else { panic!("there is no file to look at") };
+        let part = part_of(path);
+        wait_for("the download", || {
+            let ended = self.child.try_wait().expect("it is ours").is_some();
+            (ended || fs::metadata(&part).is_ok_and(|found| found.len() >= bytes)).then_some(())
+        });
+    }
+
+    /// Kills the plugin, once it was executed, unless dfget ends before.
+    pub(crate) fn kill_plugin(&mut self) {
+        let directory = self.test.path("plugins");
+        wait_for("the plugin's process", || {
+            let ended = self.child.try_wait().expect("it is ours").is_some();
+            let mut found = descendants(self.pid(), self.test.root()).into_iter();
+            let plugin = found.find(|process| process.arg0.starts_with(&directory));
+            // It may have ended by itself since.
+            let killed = plugin.and_then(|plugin| kill_process(Pid::from_raw(plugin.pid)?, Signal::KILL).ok());
+            (ended || killed.is_some()).then_some(())
+        });
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is ours").is_some()
+    }
+
+    /// Whether dfget has come as far as having so many threads.
+    pub(crate) fn has_threads(&self, threads: usize) -> bool {
+        fs::read_dir(format!("/proc/{}/task", self.pid())).is_ok_and(|tasks| tasks.count() >= threads)
+    }
+
     /// Waits until dfget has written `text` to stderr.
     pub(crate) fn wait_for_words(&self, text: &str) {
         wait_for(text, || self.stderr().contains(text).then_some(()));
     }
 
+    /// To dfget, which may have ended: it can be told so until [`finish`](Self::finish).
     pub(crate) fn signal(&mut self, signal: Signal) {
-        self.killed |= signal == Signal::KILL;
-        kill(self.pid(), signal);
+        if self.child.try_wait().expect("it is ours").is_none() {
+            self.killed |= signal == Signal::KILL;
+            kill(self.pid(), signal);
+        }
     }
 
     fn stderr(&self) -> String {
@@ -257,7 +412,7 @@ impl Started<'_> {
             peak: self.peak,
             stdout: content(&self.stdout),
             part: output.and_then(|path| fs::metadata(part_of(path)).ok()).map(|part| part.len()),
-            stderr: plain(&raw_stderr, self.test.root()),
+            stderr: without_summary(&plain(&raw_stderr, self.test.root())),
         };
         let after = invariants::Ended {
             test: self.test,
@@ -309,69 +464,13 @@ fn plain(text: &str, root: &Path) -> String {
     let first = pieces.next().unwrap_or_default().to_owned();
     pieces.fold(first, |text, piece| text + "SOCKETS" + piece.trim_start_matches(|c: char| c.is_ascii_alphanumeric()))
 }
-
-/// What came of a run of dfget. Whatever must hold after every run holds.
-pub(crate) struct Run {
-    pub(super) status: ExitStatus,
-    pub(crate) took: Duration,
-    /// Whether dfget has waited for its plugins.
-    pub(crate) waited: bool,
-    /// Bytes of memory that dfget itself had at most.
-    pub(crate) peak: u64,
-    pub(crate) stdout: Vec<u8>,
-    /// As a person reads it, without what differs from run to run.
-    pub(crate) stderr: String,
-    /// Length of the `.part` file, if there is one.
-    pub(crate) part: Option<u64>,
-}
-
-impl Run {
-    pub(crate) fn stdout(&self) -> &str {
-        std::str::from_utf8(&self.stdout).expect("stdout is text")
-    }
-
-    /// Ended with 0: so the right bytes are in place. Said nothing.
-    pub(crate) fn succeeded(&self) -> &Self {
-        self.succeeded_saying("")
-    }
-
-    /// Ended with 0, and wrote exactly this to stderr.
-    pub(crate) fn succeeded_saying(&self, words: &str) -> &Self {
-        assert_eq!((self.status.code(), self.stderr.trim_end()), (Some(0), words), "after {:?}", self.took);
-        self
-    }
-
-    /// Ended with `code`, and wrote exactly this to stderr.
-    pub(crate) fn failed(&self, code: i32, words: &str) -> &Self {
-        assert_eq!((self.stderr.trim_end(), self.status.code()), (words, Some(code)), "after {:?}", self.took);
-        self
-    }
-
-    /// Ended with `code`, and wrote these among others.
-    pub(crate) fn failed_saying(&self, code: i32, words: &[&str]) -> &Self {
-        assert_eq!(self.status.code(), Some(code), "{}", self.stderr);
-        for word in words {
-            assert!(self.stderr.contains(word), "`{word}` is expected in: {}", self.stderr);
-        }
-        self
-    }
-
-    pub(crate) fn is_success(&self) -> bool {
-        self.status.success()
-    }
-
-    pub(crate) fn ended_by(&self, signal: Signal) -> &Self {
-        assert_eq!(self.status.signal(), Some(signal.as_raw()), "{}: {}", self.status, self.stderr);
-        self
-    }
-
-    pub(crate) fn within(&self, limit: Duration) -> &Self {
-        assert!(self.took <= limit, "it took {:?}, {limit:?} are allowed: {}", self.took, self.stderr);
-        self
-    }
-
-    pub(crate) fn no_sooner_than(&self, limit: Duration) -> &Self {
-        assert!(self.took >= limit, "it took but {:?}: {}", self.took, self.stderr);
-        self
-    }
+/// `text` without the line that tells what came, which is of no run like that of another.
+fn without_summary(text: &str) -> String {
+    let is_summary = |line: &&str| {
+        line.contains(" B in ")
+            || line.contains("iB in ")
+            || line.contains(" files in ")
+            || line.ends_with(": up to date")
+    };
+    text.lines().filter(|line| !is_summary(line)).fold(String::new(), |text, line| text + line + "\n")
 }

@@ -1,0 +1,236 @@
+//! What clap knows: every option, its form and its help.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, builder::styling::Styles};
+use globset::Glob;
+use regex::Regex;
+use tracing::level_filters::LevelFilter;
+
+use super::values;
+use crate::{download::Wanted, verify::Expected};
+
+const EXAMPLES: &str = "\
+Examples:
+  dfget https://example.org/file             download to ./file
+  dfget -u d7yfs://host/path -O copy         by the plugin for d7yfs
+  dfget share:///a --opt root=/mnt -O - | wc
+  dfget -r share:///tree --include '*.rs'    a tree, to ./tree
+  dfget -l share:///tree                     what is in it
+  dfget -i list.txt -O downloads             many URLs
+  dfget plugin                               list the sources there are
+  dfget config                               show all settings, and where each came from
+
+An option is also a variable, such as DFGET_LIMIT_RATE for --limit-rate, and a key of
+the configuration file; docs/CONFIG.md has the rules.
+
+Exit status: 0 complete, 2 usage, 10-16 the plugin, 20-24 the source,
+30 damaged, 40-45 this machine, 50 some of many. README.md has them all.";
+
+#[derive(Parser)]
+#[command(name = "dfget", version, about = "Downloads from anything: its sources are plugins", after_help = EXAMPLES)]
+#[command(styles = Styles::plain(), subcommand_help_heading = "Commands", disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Subcommands>,
+    #[command(flatten)]
+    pub(super) download: DownloadArguments,
+    #[command(flatten)]
+    pub(super) output: OutputArguments,
+    #[command(flatten)]
+    pub(super) tree: TreeArguments,
+    #[command(flatten)]
+    pub(super) plugins: PluginArguments,
+    #[command(flatten)]
+    pub(super) messages: MessageArguments,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Subcommands {
+    /// List all sources, in-tree and out-of-tree
+    Plugin {
+        #[command(subcommand)]
+        command: Option<PluginSubcommands>,
+    },
+    /// Show all settings, and where each came from
+    Config {
+        #[command(subcommand)]
+        command: Option<ConfigSubcommands>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum ConfigSubcommands {
+    /// Show all settings as a configuration file, secrets masked (the default)
+    Show,
+}
+
+#[derive(Subcommand)]
+pub(super) enum PluginSubcommands {
+    /// List all sources (the default)
+    List,
+    /// Show one source in full
+    Info {
+        /// Its scheme
+        name: String,
+    },
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Download")]
+pub(super) struct DownloadArguments {
+    /// What to download
+    #[arg(value_name = "URL")]
+    pub(super) positional: Vec<String>,
+    /// What to download, as an option; repeatable
+    #[arg(short, long, value_name = "URL")]
+    pub(super) url: Vec<String>,
+    /// Download what this file lists: a URL a line, and behind a space its output; `-` is stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) input_file: Option<PathBuf>,
+    /// Send this header to the storage; repeatable
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(super) header: Vec<String>,
+    /// Hand this option to the source; repeatable
+    #[arg(long = "opt", value_name = "KEY=VALUE")]
+    pub(super) options: Vec<String>,
+    /// Download only these bytes: FIRST-LAST, counted from 0; FIRST-; or -N, the last N
+    #[arg(long, value_name = "RANGE", value_parser = values::wanted, allow_hyphen_values = true)]
+    pub(super) range: Option<Wanted>,
+    /// Check the whole against this digest: md5, sha1, sha256, sha512, crc32 or blake3
+    #[arg(long, value_name = "ALGORITHM:HEX")]
+    pub(super) digest: Option<Expected>,
+    /// Give up after this time in all, such as 90 or 5m; 0 never does
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(super) timeout: Option<Duration>,
+    /// Give up when less than --speed-limit comes for this long; 0 never does
+    #[arg(long, visible_alias = "stall-timeout", value_name = "TIME", value_parser = values::patience)]
+    #[arg(default_value = "30s")]
+    pub(super) speed_time: Duration,
+    /// Bytes a second that are too slow
+    #[arg(long, value_name = "RATE", value_parser = values::size, default_value = "1K")]
+    pub(super) speed_limit: u64,
+    /// Download at most so many bytes a second in all, such as 500K or 10M
+    #[arg(long, visible_alias = "ratelimit", value_name = "RATE", value_parser = values::size)]
+    pub(super) limit_rate: Option<u64>,
+    /// Connections for one resource, where its source serves parts [default: up to 4, as long as it is slow]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) connections: Option<u16>,
+    /// Fetch in parts of this size [default: chosen from the resource's]
+    #[arg(long, value_name = "SIZE", value_parser = values::piece_length)]
+    pub(super) piece_length: Option<u64>,
+    /// Times that a part is tried without 1 MiB of it coming
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "5")]
+    pub(super) tries: u32,
+    /// Begin anew, whatever an earlier run has left
+    #[arg(long)]
+    pub(super) no_resume: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputArguments {
+    /// Where to: a file, or `-` for stdout; a directory for a tree or for several URLs [default: the URL's last
+    /// segment, in the current directory]
+    #[arg(short = 'O', long, value_name = "PATH")]
+    pub(super) output: Option<PathBuf>,
+    /// Replace an existing output
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Download only if the source has another version than that of the output's time, and replace it; implies -R
+    #[arg(short = 'N', long)]
+    pub(super) if_modified: bool,
+    /// Give the output the time at which the resource changed last
+    #[arg(short = 'R', long)]
+    pub(super) remote_time: bool,
+    /// Write the bytes of --range where they are in the resource, with a hole before them
+    #[arg(long, requires = "range")]
+    pub(super) original_offset: bool,
+    /// Neither check that there is room on the disk nor reserve it
+    #[arg(long)]
+    pub(super) no_preallocate: bool,
+    /// Do not wait for the disk at the end
+    #[arg(long)]
+    pub(super) no_fsync: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Trees and many URLs")]
+#[command(group(ArgGroup::new("walk").args(["recursive", "list"]).multiple(true)))]
+pub(super) struct TreeArguments {
+    /// Download all that is beneath the URL; what is there already and the same is left alone
+    #[arg(short, long)]
+    pub(super) recursive: bool,
+    /// Print what is in the directory, and download nothing
+    #[arg(short, long)]
+    pub(super) list: bool,
+    /// With -r, go so many levels deep
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "recursive")]
+    pub(super) level: Option<u32>,
+    /// Only files whose path in the tree fits this pattern, or whose name does if there is no `/` in it; repeatable
+    #[arg(long, value_name = "GLOB", requires = "walk")]
+    pub(super) include: Vec<Glob>,
+    /// Neither files nor directories that fit this pattern; repeatable
+    #[arg(long, value_name = "GLOB", requires = "walk")]
+    pub(super) exclude: Vec<Glob>,
+    /// Only files in whose URL this is found; repeatable
+    #[arg(long, value_name = "REGEX", requires = "walk")]
+    pub(super) accept_regex: Vec<Regex>,
+    /// Neither files nor directories in whose URL this is found; repeatable
+    #[arg(long, value_name = "REGEX", requires = "walk")]
+    pub(super) reject_regex: Vec<Regex>,
+    /// Stop after so many files
+    #[arg(long, value_name = "N", requires = "walk")]
+    pub(super) max_files: Option<u64>,
+    /// Files at the same time
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), default_value = "16")]
+    pub(super) jobs: u16,
+    /// Print what would be downloaded, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Plugins")]
+pub(super) struct PluginArguments {
+    /// Use this file for this scheme; for development
+    #[arg(long = "plugin", value_name = "SCHEME=PATH", value_parser = values::pinned, global = true)]
+    pub(super) pinned: Vec<(String, PathBuf)>,
+    /// Look for plugins here first, before DFGET_PLUGIN_DIR, ~/.dragonfly/plugins and /usr/local/dragonfly/plugins;
+    /// repeatable
+    #[arg(long = "plugin-dir", value_name = "DIR", global = true)]
+    pub(super) directories: Vec<PathBuf>,
+    /// Let plugins inherit this environment variable; repeatable
+    #[arg(long = "plugin-env", value_name = "NAME", value_parser = values::variable, global = true)]
+    pub(super) inherit: Vec<String>,
+    /// Give up on a plugin that is not ready after this time
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "10s", global = true)]
+    pub(super) plugin_start_timeout: Duration,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Messages")]
+pub(super) struct MessageArguments {
+    /// Print errors only
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Print more, plugins' own messages included; twice for all
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub(super) verbose: u8,
+    /// Print messages of this level and above: error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub(super) log_level: Option<LevelFilter>,
+    /// Print JSON on stdout: of a download an object a line for all that happens, of a command one document
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Show no progress bar
+    #[arg(long)]
+    pub(super) no_progress: bool,
+    /// Show a progress bar, which is the default on a terminal
+    #[arg(short = 'b', long, overrides_with = "no_progress")]
+    pub(super) show_progress: bool,
+    /// Read settings from this file; '' reads none [default: $XDG_CONFIG_HOME/dragonfly/dfget.toml, else
+    /// /etc/dragonfly/dfget.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<OsString>,
+}
