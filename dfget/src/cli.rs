@@ -105,6 +105,7 @@ impl Opts {
         let settings = plugin::Settings {
             call_timeout: download.speed_time,
             stall_timeout: download.speed_time,
+            restarts: download.plugin_restarts,
             ..settings_of(&plugins)
         };
         let style =
@@ -125,8 +126,12 @@ impl Opts {
 }
 
 fn settings_of(plugins: &PluginArguments) -> plugin::Settings {
-    let (inherit, start_timeout) = (plugins.inherit.clone(), plugins.plugin_start_timeout);
-    plugin::Settings { inherit, start_timeout, ..plugin::Settings::default() }
+    plugin::Settings {
+        inherit: plugins.inherit.clone(),
+        start_timeout: plugins.plugin_start_timeout,
+        hang_timeout: plugins.plugin_hang_timeout,
+        ..plugin::Settings::default()
+    }
 }
 
 fn search_of(plugins: PluginArguments) -> SearchPath {
@@ -200,6 +205,7 @@ fn batch(
             piece_length: download.piece_length,
             resume: !download.no_resume,
             tries: download.tries,
+            restarts: download.plugin_restarts,
             slow: SlowLimit { rate: download.speed_limit, time: download.speed_time },
             digest: download.digest,
         }),

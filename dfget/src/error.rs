@@ -53,16 +53,30 @@ pub enum Error {
         last_words: Vec<String>,
     },
     /// A running plugin ended by itself.
-    #[error("plugin {plugin} {ending} while it served {doing}")]
+    #[error("plugin {plugin} {ending}{}", circumstances(doing, *restarts))]
     Crashed {
         /// Its file name.
         plugin: String,
         /// How it ended.
         ending: Ending,
-        /// What it was asked for.
+        /// What it was asked for; may be empty.
         doing: String,
+        /// How often it had been started anew before.
+        restarts: u32,
+        /// Whether it is not started again.
+        lost: bool,
         /// What it wrote to stderr last.
         last_words: Vec<String>,
+    },
+    /// The stream of a download ended well, and without its `End`.
+    #[error("plugin {plugin} broke the protocol: the body of {doing} ended after {received} bytes without End")]
+    Truncated {
+        /// Its file name.
+        plugin: String,
+        /// What it was asked for.
+        doing: String,
+        /// Bytes that came in this stream.
+        received: u64,
     },
     /// A running plugin does not keep to the protocol.
     #[error("plugin {plugin} broke the protocol: {fact}")]
@@ -79,6 +93,14 @@ pub enum Error {
         who: String,
         /// For how long, and how much had come.
         fact: String,
+    },
+    /// A plugin answers nothing at all any more.
+    #[error("plugin {plugin} hangs: it answered nothing, not even a health check, in {}", humantime::format_duration(*limit))]
+    Hung {
+        /// Its file name.
+        plugin: String,
+        /// For so long.
+        limit: Duration,
     },
     /// The source answered that it cannot.
     #[error("{subject}: {fact}")]
@@ -226,8 +248,8 @@ impl Error {
             Self::Unexecutable { .. } => 12,
             Self::Start { .. } => 13,
             Self::Crashed { .. } => 14,
-            Self::Protocol { .. } => 15,
-            Self::Stalled { .. } => 16,
+            Self::Protocol { .. } | Self::Truncated { .. } => 15,
+            Self::Stalled { .. } | Self::Hung { .. } => 16,
             Self::Source { class, .. } => match class {
                 SourceClass::NotFound => 20,
                 SourceClass::Auth => 21,
@@ -283,7 +305,10 @@ impl Error {
             ),
             Self::Start { fault, .. } => fault.hint(),
             Self::Crashed { .. } => "run it again with -v to see the plugin's own log".into(),
-            Self::Protocol { plugin, .. } => format!("this is a fault of {plugin}: report it to its author"),
+            Self::Protocol { plugin, .. } | Self::Truncated { plugin, .. } => {
+                format!("this is a fault of {plugin}: report it to its author")
+            }
+            Self::Hung { .. } => "--plugin-hang-timeout waits longer".into(),
             Self::Stalled { .. } => "--stall-timeout waits longer".into(),
             Self::Source { class: SourceClass::Auth, .. } => {
                 "credentials go by --opt key=value or -H 'Name: value', as the source has it".into()
@@ -312,6 +337,15 @@ impl Error {
             }
         };
         (!hint.is_empty()).then_some(hint)
+    }
+}
+
+fn circumstances(doing: &str, restarts: u32) -> String {
+    let serving = if doing.is_empty() { String::new() } else { format!(" while it served {doing}") };
+    match restarts {
+        0 => serving,
+        1 => format!("{serving}, after it was restarted once"),
+        times => format!("{serving}, after it was restarted {times} times"),
     }
 }
 

@@ -15,7 +15,8 @@ use dfget::{
     error::{Error, Explained},
     escape,
     inventory::{Info, Inventory},
-    output, plugin,
+    output,
+    plugin::{self, Observer},
     registry::Registry,
     report::{Reporter, Style},
     signals::{self, SIGPIPE, Signals},
@@ -56,6 +57,8 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     let events = json && matches!(opts.command, Command::Download(_));
     let reporter = Reporter::new(Style { json: events, ..opts.style });
     log_to(&opts, &reporter);
+    let told = reporter.clone();
+    opts.plugins.observer = Observer::new(move |restart| told.restarting(restart));
     let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins, opts.options));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
     // One worker: a download is mostly waiting, and to wake a second one costs more than it does. Files are written by

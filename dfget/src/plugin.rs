@@ -6,7 +6,8 @@
 //! * `process`: the process group and its end
 //! * `greeting`, `connect`: handshake line and socket
 //! * `start`: all of these in order
-//! * `supervisor`: a running plugin, the reason of its end, its orderly stop
+//! * `running`: a plugin that is ready, the reason of its end, its orderly stop
+//! * `supervisor`: all lives of a plugin, one after the other
 //! * `client`, `assembly`: the trait in front of it, every message checked
 //! * `logs`: its stderr and stdout
 //!
@@ -22,17 +23,18 @@ mod executable;
 mod greeting;
 mod logs;
 mod process;
+mod running;
 mod socket_dir;
 mod start;
 mod status;
 mod supervisor;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use plugin_sdk::{Options, ResourceClient};
 
-pub use self::exec::run_if_asked;
-use self::{client::Proxy, discover::Candidate, supervisor::Running};
+use self::{client::Proxy, discover::Candidate, supervisor::Supervisor};
+pub use self::{exec::run_if_asked, supervisor::Restart};
 use crate::error::Error;
 
 /// How plugins are started, and how long they may take.
@@ -49,10 +51,16 @@ pub struct Settings {
     pub call_timeout: Duration,
     /// Without a byte or a `Waiting` in a download.
     pub stall_timeout: Duration,
+    /// Without an answer to a health check, where it may be silent for longer.
+    pub hang_timeout: Duration,
     /// From `Shutdown` to the end; then SIGTERM is sent.
     pub shutdown_timeout: Duration,
     /// From SIGTERM to the end; then SIGKILL is sent.
     pub terminate_timeout: Duration,
+    /// How often one that died is started anew without progress between.
+    pub restarts: u32,
+    /// Who hears of that.
+    pub observer: Observer,
 }
 
 impl Default for Settings {
@@ -63,9 +71,40 @@ impl Default for Settings {
             start_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
+            hang_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(1),
             terminate_timeout: Duration::from_secs(1),
+            restarts: RESTARTS,
+            observer: Observer::default(),
         }
+    }
+}
+
+/// Where the user does not say: [`Settings::restarts`].
+pub const RESTARTS: u32 = 3;
+
+type Listener = dyn Fn(&Restart) + Send + Sync;
+
+/// Hears of restarts, or nobody does.
+#[derive(Clone, Default)]
+pub struct Observer(Option<Arc<Listener>>);
+
+impl Observer {
+    /// Calls `listener` before each restart. It must not block.
+    pub fn new(listener: impl Fn(&Restart) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
+    }
+
+    fn restarting(&self, restart: &Restart) {
+        if let Some(listener) = &self.0 {
+            listener(restart);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
     }
 }
 
@@ -85,11 +124,11 @@ pub struct About {
 /// A plugin that was started. Dropping it kills the process; [`stop`](Self::stop) asks it to end.
 #[derive(Clone)]
 pub struct Plugin {
-    running: Arc<Running>,
+    supervisor: Arc<Supervisor>,
 }
 
 impl Plugin {
-    /// Starts a plugin to download with.
+    /// Starts a plugin to download with. If it dies it is started anew by whoever needs it next.
     ///
     /// # Errors
     ///
@@ -98,8 +137,7 @@ impl Plugin {
     /// * [`Error::Source`]: it refused the options
     /// * [`Error::LocalIo`]: no directory for its socket, or no process, could be made
     pub async fn start(candidate: &Candidate, options: &Options, settings: &Settings) -> Result<Self, Error> {
-        let running = start::start(candidate, Some(options), settings).await?;
-        Ok(Self { running: Arc::new(running) })
+        Ok(Self { supervisor: Arc::new(Supervisor::start(candidate, options, settings).await?) })
     }
 
     /// Starts a plugin, asks what it is, and stops it.
@@ -116,11 +154,11 @@ impl Plugin {
     /// The source that it is.
     #[must_use]
     pub fn client(&self) -> Arc<dyn ResourceClient> {
-        Arc::new(Proxy::new(Arc::clone(&self.running)))
+        Arc::new(Proxy::new(Arc::clone(&self.supervisor)))
     }
 
     /// Ends the plugin: `Shutdown`, then SIGTERM, then SIGKILL. Returns once its process group is gone.
     pub async fn stop(&self) {
-        self.running.stop().await;
+        self.supervisor.stop().await;
     }
 }

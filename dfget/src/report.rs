@@ -5,6 +5,7 @@ mod events;
 mod words;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::Path,
     sync::{
@@ -23,6 +24,7 @@ use self::{
 use crate::{
     download::Summary,
     error::{Error, Explained},
+    plugin::Restart,
     url::ResourceUrl,
 };
 
@@ -66,6 +68,8 @@ struct Counts {
     resumed: u64,
     retries: u64,
     verified: u64,
+    /// Of each plugin that died.
+    restarts: BTreeMap<String, u64>,
     /// How the only one is told.
     only: Option<String>,
 }
@@ -110,6 +114,16 @@ impl Reporter {
         self.0.failed(subject, None, error);
     }
 
+    /// A plugin died, and is being started anew.
+    pub fn restarting(&self, restart: &Restart) {
+        let Restart { plugin, ending, number, pause } = restart;
+        *self.0.counts().restarts.entry(plugin.clone()).or_default() += 1;
+        let seconds = pause.as_secs_f64();
+        tracing::warn!("plugin {plugin} {ending}; it is restarted in {seconds:.1} s");
+        let fields = json!({ "plugin": plugin, "reason": ending.to_string(), "number": number, "in": seconds });
+        self.0.send("plugin_restarted", fields);
+    }
+
     /// A line of a listing, or of what would be done: `text` for people, `event` for programs.
     ///
     /// # Errors
@@ -148,6 +162,7 @@ impl Reporter {
             "bytes": counts.bytes,
             "resumed": counts.resumed,
             "retries": counts.retries,
+            "plugin_restarts": counts.restarts,
             "seconds": time.as_secs_f64(),
             "exit_code": code,
             "error": result.as_ref().err().map(Error::with_causes),
@@ -238,11 +253,15 @@ impl Tracker {
         self.send("waiting", || json!({ "url": self.url, "reason": reason }));
     }
 
-    /// After `error` it is tried again in a while, from `offset` on.
-    pub fn retried(&self, error: &Error, pause: Duration, offset: u64) {
-        self.shared.counts().retries += 1;
-        tracing::warn!("{error}; trying again in {:.1} s at byte {offset}", pause.as_secs_f64());
-        let seconds = pause.as_secs_f64();
+    /// After `error` it is tried again from `offset` on: in a while, or once its plugin was started anew.
+    pub fn retried(&self, error: &Error, pause: Option<Duration>, offset: u64) {
+        let seconds = pause.map(|pause| pause.as_secs_f64());
+        if let Some(seconds) = seconds {
+            self.shared.counts().retries += 1;
+            tracing::warn!("{error}; trying again in {seconds:.1} s at byte {offset}");
+        } else {
+            tracing::info!("{error}; going on at byte {offset}");
+        }
         self.send(
             "retried",
             || json!({ "url": self.url, "error": error.to_string(), "offset": offset, "in": seconds }),

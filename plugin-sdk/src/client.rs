@@ -77,4 +77,14 @@ pub trait ResourceClient: Send + Sync + 'static {
         // Without the URL, which may hold secrets: the host names it.
         Err(Error::Unsupported("its source cannot list".into()))
     }
+
+    /// Returns once the source can be asked again after it broke down: dfget's proxy of a plugin starts a new process
+    /// here. Nothing for a plugin to do.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Internal`]: it stays broken
+    async fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }

@@ -9,6 +9,10 @@
 //! | `panic-handler` | panics where the download is opened |
 //! | `print-lines`, `log-lines`, `log-line` | lines on stdout, lines on stderr, one line of so many bytes on stderr, first |
 //! | `die-at=K`, with `signal=N` or `exit=N` | after K bytes, ends the process |
+//! | `die-after=N` | the same, after N bytes of each stream |
+//! | `no-validator` | versions cannot be told apart |
+//! | `changes-after-death` | with `deaths`: after the first one it is another version |
+//! | `deaths=FILE`, with `times=N` | of `die-*` and `hold-at`, only so often; each leaves a byte in the file |
 //! | `hold-at=K` | after K bytes, nothing more comes |
 //! | `trickle-at=K` | then a byte every 50 ms |
 //! | `stop-at=K` | then stops itself with SIGSTOP |
@@ -17,7 +21,13 @@
 //! | `fail-at=K` | then the body fails, with text for a terminal to trip over |
 //! | `wait-at=K`, with `millis=N` | then sends `Waiting` every 50 ms for so long, and goes on |
 
-use std::{future, process::ExitCode, time::Duration};
+use std::{
+    fs::{self, File},
+    future,
+    io::Write,
+    process::ExitCode,
+    time::Duration,
+};
 
 use faultplug::{Content, query};
 use futures_util::stream::BoxStream;
@@ -99,10 +109,13 @@ impl ResourceClient for Source {
 
 fn metadata(url: &str) -> Metadata {
     let Content { seed, size } = Content::of_url(url);
+    let version = if query::value(url, "changes-after-death").is_some() { deaths(url) } else { 0 };
+    let etag = format!("\"{seed}-{size}-{version}\"");
+    let validator = Validator { etag: Some(etag), last_modified: tree::modified(url) };
     Metadata {
         content_length: query::value(url, "no-length").is_none().then_some(size),
         support_range: true,
-        validator: Validator { etag: Some(format!("\"{seed}-{size}\"")), last_modified: tree::modified(url) },
+        validator: if query::value(url, "no-validator").is_some() { Validator::default() } else { validator },
         ..Metadata::default()
     }
 }
@@ -111,6 +124,7 @@ async fn produce(url: &str, range: Range, sender: &BodySender) -> Result<(), Err
     flood(url);
     let content = Content::of_url(url);
     let (chunk, fault) = (query::number(url, "chunk").unwrap_or(65_536).max(1), Fault::of_url(url));
+    let fault = fault.or_else(|| Fault::after(url, range.start));
     let end = range.length.map_or(content.size, |length| range.start + length);
     let mut at = range.start;
     loop {
@@ -174,8 +188,14 @@ impl Fault {
         KINDS.iter().find_map(|(key, kind)| Some(Self { at: query::number(url, key)?, kind: *kind }))
     }
 
+    /// So many bytes after `start`.
+    fn after(url: &str, start: u64) -> Option<Self> {
+        Some(Self { at: start + query::number(url, "die-after")?, kind: Kind::Die })
+    }
+
     async fn happen(self, url: &str, sender: &BodySender) -> Result<(), Error> {
         match self.kind {
+            Kind::Die | Kind::Hold if !is_left(url) => {}
             Kind::Die => die(url).await,
             Kind::Hold => future::pending().await,
             Kind::Trickle => {
@@ -198,6 +218,23 @@ impl Fault {
         }
         Ok(())
     }
+}
+
+/// How often this has died.
+fn deaths(url: &str) -> u64 {
+    query::value(url, "deaths").and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len())
+}
+
+/// Whether there is such a fault left; one less then.
+fn is_left(url: &str) -> bool {
+    let Some(path) = query::value(url, "deaths") else { return true };
+    let left = query::number(url, "times").is_none_or(|times| deaths(url) < times);
+    let file = File::options().create(true).append(true).open(path);
+    let mut file = file.expect("the test has a place for it");
+    if left {
+        file.write_all(b"+").expect("there is room for it");
+    }
+    left
 }
 
 async fn die(url: &str) {

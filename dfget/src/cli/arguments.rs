@@ -8,7 +8,7 @@ use regex::Regex;
 use tracing::level_filters::LevelFilter;
 
 use super::values;
-use crate::{download::Wanted, verify::Expected};
+use crate::{download::Wanted, plugin::RESTARTS, verify::Expected};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -122,6 +122,9 @@ pub(super) struct DownloadArguments {
     /// Times that a part is tried without 1 MiB of it coming
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "5")]
     pub(super) tries: u32,
+    /// Start a plugin that dies anew so often before it delivers again
+    #[arg(long, value_name = "N", default_value_t = RESTARTS)]
+    pub(super) plugin_restarts: u32,
     /// Begin anew, whatever an earlier run has left
     #[arg(long)]
     pub(super) no_resume: bool,
@@ -206,6 +209,9 @@ pub(super) struct PluginArguments {
     /// Give up on a plugin that is not ready after this time
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "10s", global = true)]
     pub(super) plugin_start_timeout: Duration,
+    /// Give up on a silent plugin that answers no health check in this time, where --speed-time is longer
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m", global = true)]
+    pub(super) plugin_hang_timeout: Duration,
 }
 
 #[derive(Args)]

@@ -39,6 +39,8 @@ pub struct Settings {
     pub resume: bool,
     /// How often one part is tried without a byte coming.
     pub tries: u32,
+    /// How often one part may find its plugin dead without a byte coming.
+    pub restarts: u32,
     /// What is too slow.
     pub slow: SlowLimit,
     /// What the whole must have.

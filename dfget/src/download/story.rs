@@ -11,7 +11,7 @@ use super::{
     CONNECTIONS, Job, Summary, Wanted,
     plan::Plan,
     ranges::RangeSet,
-    retry::Retry,
+    retry::{Pause, Retry},
     state::State,
     transfer::{Stop, Transfer, asked, in_time, open_in_time},
 };
@@ -48,10 +48,15 @@ impl Story<'_> {
     /// From what is there to all that is wanted.
     pub(super) async fn tell(&self) -> Result<Summary, Error> {
         let mut state = if self.job.settings.resume { self.output.resume(&self.job.url) } else { None };
-        let mut restarted = false;
+        let (mut restarted, mut deaths) = (false, 0);
         loop {
             match self.attempt(state.take(), restarted).await {
                 Ok(done) => return Ok(done),
+                Err(Stop::Restart(reason @ Error::Crashed { .. })) if self.may_restart(deaths) => {
+                    self.tracker.restarted(&reason);
+                    (restarted, deaths) = (true, deaths + 1);
+                    Pause::UntilReady.pass(self.client, reason).await?;
+                }
                 Err(Stop::Restart(reason)) if !restarted && !self.output.is_stream() => {
                     self.tracker.restarted(&reason);
                     restarted = true;
@@ -59,6 +64,11 @@ impl Story<'_> {
                 Err(Stop::Restart(error) | Stop::Failed(error)) => return Err(error),
             }
         }
+    }
+
+    /// A resource that cannot be gone on with gets as many tries as one that stays where it is.
+    fn may_restart(&self, deaths: u32) -> bool {
+        deaths < self.job.settings.restarts && !self.output.is_stream()
     }
 
     /// Once from what is there to the end. After a restart one connection has to do: its source may not serve parts.
@@ -165,15 +175,15 @@ impl Story<'_> {
     async fn open(&self, range: &Range<u64>, validator: &Validator) -> Result<Download, Error> {
         let request =
             DownloadRequest { request: self.job.request(), range: asked(range), validator: validator.clone() };
-        let mut retry = Retry::new(self.job.settings.tries);
+        let mut retry = Retry::new(self.job.settings.tries, self.job.settings.restarts);
         loop {
             let error = match open_in_time(self.client, &request, self.job).await {
                 Ok(download) => return Ok(download),
                 Err(error) => error,
             };
             let Some(pause) = retry.after(&error) else { return Err(error) };
-            self.tracker.retried(&error, pause, range.start);
-            tokio::time::sleep(pause).await;
+            self.tracker.retried(&error, pause.time(), range.start);
+            pause.pass(self.client, error).await?;
         }
     }
 

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::future::try_join_all;
 use plugin_sdk::{BodyEvent, Download, DownloadRequest, Range as AskedRange, ResourceClient, Validator};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
@@ -121,11 +121,13 @@ impl Transfer<'_> {
 
     /// Fetches one piece, however often it takes.
     async fn fetch(&self, piece: PieceId, mut open: Option<Download>) -> Result<(), Stop> {
-        let mut retry = Retry::new(self.job.settings.tries);
+        let mut retry = Retry::new(self.job.settings.tries, self.job.settings.restarts);
         let mut mark = self.plan().rest(piece).start;
         loop {
-            let begun = self.plan().rest(piece).start;
-            let streamed = self.stream(piece, open.take()).await;
+            let rest = self.plan().rest(piece);
+            let begun = rest.start;
+            let streamed =
+                if rest.is_empty() { self.confirm(rest.end).await } else { self.stream(piece, open.take()).await };
             let rest = self.plan().rest(piece);
             let error = match streamed {
                 // Less came than was asked for, as a source may serve it.
@@ -140,23 +142,26 @@ impl Transfer<'_> {
             // A connection that never delivered is given up at once while others do.
             let helps = rest.start > begun || !is_refusal(&error) || !self.plan().is_shared();
             // All of it came, and then something that makes it doubtful.
-            let pause = retry.after(&error).filter(|_| helps && !rest.is_empty());
+            let doubtful = rest.is_empty() && !matches!(error, Error::Crashed { .. } | Error::Truncated { .. });
+            let pause = retry.after(&error).filter(|_| helps && !doubtful);
             let Some(pause) = pause else { return Err(error.into()) };
             // Without a validator nobody knows whether what follows is of the same version.
             if rest.start > 0 && (!self.support_range || self.validator.is_empty()) {
                 return Err(Stop::Restart(error));
             }
-            self.tracker.retried(&error, pause, rest.start);
-            sleep(pause).await;
+            self.tracker.retried(&error, pause.time(), rest.start);
+            pause.pass(self.client, error).await?;
         }
     }
 
     /// One stream, up to the end of the piece or to its own.
     async fn stream(&self, piece: PieceId, open: Option<Download>) -> Result<(), Stop> {
         let rest = self.plan().rest(piece);
+        // All may have come, where nobody knows the end: one byte again is there for certain.
+        let mut again = u64::from(open.is_none() && rest.end == u64::MAX && rest.start > 0);
         let mut download = match open {
             Some(download) => download,
-            None => self.open(rest).await?,
+            None => self.open(rest.start - again..rest.end).await?,
         };
         let announced = download.opened.range.length;
         let (mut received, mut watch) = (0, SlowWatch::new(self.job.settings.slow));
@@ -169,7 +174,7 @@ impl Transfer<'_> {
                     watch.excused();
                     self.tracker.waiting(&reason);
                 }
-                BodyEvent::Chunk(chunk) => {
+                BodyEvent::Chunk(mut chunk) => {
                     received += chunk.len() as u64;
                     if let Some(announced) = announced.filter(|announced| received > *announced) {
                         return Err(self.damaged(format!("more came than the {announced} bytes announced")).into());
@@ -177,12 +182,30 @@ impl Transfer<'_> {
                     if watch.came(chunk.len() as u64, waited).is_some() {
                         return Err(self.stalled(received).into());
                     }
+                    if again > 0 && !chunk.is_empty() {
+                        chunk.advance(1);
+                        again = 0;
+                    }
                     // A stream that ends with the piece is read on up to its own end, which may take it all back.
                     if self.take(piece, chunk).await? && announced != Some(received) {
                         return Ok(());
                     }
                 }
             }
+        }
+    }
+
+    /// All of a piece came, and its stream broke before it said so: its last byte is fetched once more, and the stream
+    /// heard out.
+    async fn confirm(&self, end: u64) -> Result<(), Stop> {
+        let mut download = self.open(end - 1..end).await?;
+        let limit = self.job.settings.slow.time + FIRST_WORD;
+        loop {
+            let Some((event, _)) = within(limit, download.body.next()).await else {
+                return Err(self.stalled(0).into());
+            };
+            let Some(event) = event else { return Ok(()) };
+            event.map_err(|error| self.refused(error))?;
         }
     }
 

@@ -79,6 +79,11 @@ impl Assembly {
         self.received
     }
 
+    /// Offset of the byte that must come next.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
     fn check_chunk(&mut self, offset: u64, length: u64) -> Result<(), Violation> {
         if offset != self.next {
             return protocol(format!("a chunk came for offset {offset}, expected {}", self.next));

@@ -1,4 +1,4 @@
-//! The proxy of a running plugin: the trait on this side, gRPC on the other, and every answer checked.
+//! The proxy of a plugin: the trait on this side, gRPC on the other, and every answer checked.
 
 use std::{future::Future, sync::Arc, time::SystemTime};
 
@@ -19,42 +19,56 @@ use tonic::{Response, Status, Streaming, transport::Channel};
 
 use super::{
     assembly::{Assembly, Step, Violation},
-    supervisor::{Heard, Running, host_error},
+    running::{Running, host_error},
+    supervisor::Supervisor,
 };
 use crate::{error::Error, limit::within, url::shown};
 
 /// What the engine sees of a plugin.
 #[derive(Clone)]
 pub(super) struct Proxy {
-    running: Arc<Running>,
+    supervisor: Arc<Supervisor>,
+}
+
+type Stub = ResourceClientClient<Channel>;
+
+fn stub(running: &Running) -> Stub {
+    ResourceClientClient::new(running.channel.clone()).max_decoding_message_size(limits::MESSAGE)
 }
 
 impl Proxy {
-    pub(super) fn new(running: Arc<Running>) -> Self {
-        Self { running }
+    pub(super) fn new(supervisor: Arc<Supervisor>) -> Self {
+        Self { supervisor }
     }
 
-    fn stub(&self) -> ResourceClientClient<Channel> {
-        ResourceClientClient::new(self.running.channel.clone()).max_decoding_message_size(limits::MESSAGE)
+    async fn running(&self) -> Result<Arc<Running>, SourceError> {
+        self.supervisor.running().await.map_err(host_error)
     }
 
-    /// One answer in time, or the reason why there is none.
-    async fn call<T>(
-        &self,
-        doing: &str,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Result<T, SourceError> {
-        let limit = self.running.settings.call_timeout;
-        match self.running.hear(limit, call).await {
-            Heard::Word(Ok(answer)) => Ok(answer.into_inner()),
-            Heard::Word(Err(status)) => Err(self.running.explain(status, doing).await),
-            Heard::Death(ending) => Err(host_error(self.running.crashed(ending, doing).await)),
-            Heard::Nothing => Err(self.stalled(format!("no answer in {}", humantime::format_duration(limit)))),
+    /// One answer. A plugin that dies over the question is asked again once it lives.
+    async fn ask<T, F>(&self, doing: &str, call: impl Fn(Stub) -> F) -> Result<T, SourceError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut deaths = 0;
+        loop {
+            let running = self.running().await?;
+            match running.call(doing, call(stub(&running))).await {
+                Err(error) if is_death(&error) && deaths < running.settings.restarts => deaths += 1,
+                answer => return answer,
+            }
         }
     }
 
-    fn stalled(&self, fact: String) -> SourceError {
-        host_error(Error::Stalled { who: format!("plugin {}", self.running.name), fact })
+    /// As [`ask`](Self::ask), for a call that every plugin must have: without it there is nothing to fall back to.
+    async fn demand<T, F>(&self, name: &str, doing: &str, call: impl Fn(Stub) -> F) -> Result<T, SourceError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        match self.ask(doing, call).await {
+            Err(SourceError::Unsupported(_)) => Err(self.running().await?.lacks(name)),
+            answer => answer,
+        }
     }
 
     /// For a plugin without `GetMetadata`: Dragonfly's own calls, one by one.
@@ -67,24 +81,46 @@ impl Proxy {
     }
 }
 
+fn is_death(error: &SourceError) -> bool {
+    let SourceError::Internal(error) = error else { return false };
+    matches!(error.downcast_ref(), Some(Error::Crashed { .. }))
+}
+
+/// A call of a stub's with a copy of its message.
+macro_rules! call {
+    ($method:ident, $message:expr) => {{
+        let message = $message;
+        move |mut stub: Stub| {
+            let message = message.clone();
+            async move { stub.$method(message).await }
+        }
+    }};
+}
+
 #[async_trait]
 impl ResourceClient for Proxy {
+    async fn ready(&self) -> Result<(), SourceError> {
+        self.running().await.map(drop)
+    }
+
     async fn metadata(&self, request: &Request) -> Result<Metadata, SourceError> {
         let message = GetMetadataRequest { resource: Some(request.clone().into()) };
-        match self.call("metadata", self.stub().get_metadata(message)).await {
+        match self.ask("metadata", call!(get_metadata, message)).await {
             Ok(answer) => Ok(answer.metadata.unwrap_or_default().into()),
             Err(SourceError::Unsupported(_)) => self.metadata_by_parts(request).await,
             Err(error) => Err(error),
         }
     }
 
+    /// Not asked again if the plugin dies: the caller knows where to go on.
     async fn download(&self, request: &DownloadRequest) -> Result<Download, SourceError> {
-        let (doing, message) = (shown(&request.request.url), proto::DownloadRequest::from(request.clone()));
-        let messages = self.call(&doing, self.stub().download(message)).await;
+        let (url, message) = (shown(&request.request.url), proto::DownloadRequest::from(request.clone()));
+        let running = self.running().await?;
+        let messages = running.call(&url, stub(&running).download(message)).await;
         let mut stream = BodyStream {
-            messages: messages.map_err(|error| self.mandatory("Download", error))?,
-            proxy: self.clone(),
-            doing,
+            messages: messages.map_err(|error| lacks_download(&running, error))?,
+            running,
+            url,
             assembly: None,
         };
         let first = stream.message().await?;
@@ -96,39 +132,41 @@ impl ResourceClient for Proxy {
 
     async fn content_length(&self, request: &Request) -> Result<Option<u64>, SourceError> {
         let message = GetContentLengthRequest { resource: Some(request.clone().into()) };
-        let answer = self.call("the length", self.stub().get_content_length(message)).await;
-        let length = answer.map_err(|error| self.mandatory("GetContentLength", error))?.content_length;
+        let answer = self.demand("GetContentLength", "the length", call!(get_content_length, message)).await?;
         // Whatever is negative is unknown, -2 or not.
-        Ok(u64::try_from(length).ok())
+        Ok(u64::try_from(answer.content_length).ok())
     }
 
     async fn support_range(&self, request: &Request) -> Result<bool, SourceError> {
         let message = IsSupportRangeRequest { resource: Some(request.clone().into()) };
-        let answer = self.call("range support", self.stub().is_support_range(message)).await;
-        Ok(answer.map_err(|error| self.mandatory("IsSupportRange", error))?.support_range)
+        let answer = self.demand("IsSupportRange", "range support", call!(is_support_range, message)).await?;
+        Ok(answer.support_range)
     }
 
     async fn expired(&self, request: &Request, validator: &Validator) -> Result<bool, SourceError> {
         let resource = Some(request.clone().into());
         let message = IsExpiredRequest { resource, validator: Some(validator.clone().into()), expires: None };
-        let answer = self.call("expiry", self.stub().is_expired(message)).await;
-        Ok(answer.map_err(|error| self.mandatory("IsExpired", error))?.expired)
+        Ok(self.demand("IsExpired", "expiry", call!(is_expired, message)).await?.expired)
     }
 
     async fn last_modified(&self, request: &Request) -> Result<Option<SystemTime>, SourceError> {
         let message = GetLastModifiedRequest { resource: Some(request.clone().into()) };
-        let answer = self.call("the time of change", self.stub().get_last_modified(message)).await;
-        let millis = answer.map_err(|error| self.mandatory("GetLastModified", error))?.last_modified;
+        let answer = self.demand("GetLastModified", "the time of change", call!(get_last_modified, message)).await?;
+        let millis = answer.last_modified;
         Ok((millis >= 0).then(|| wire::time(millis)).flatten())
     }
 
+    /// Not asked again either: the caller knows whether it has seen a part of it.
     async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, SourceError>>, SourceError> {
+        let running = self.running().await?;
         let message = ListRequest { resource: Some(request.clone().into()) };
-        let pages = self.call("a listing", self.stub().list(message)).await?;
-        let (proxy, doing) = (self.clone(), shown(&request.url));
-        let pages = stream::try_unfold((pages, proxy, doing), async |(mut pages, proxy, doing)| {
-            let page: Option<ListResponse> = proxy.next(&mut pages, &doing).await?;
-            Ok(page.map(|page| (page, (pages, proxy, doing))))
+        let pages = running.call("a listing", stub(&running).list(message)).await?;
+        let pages = stream::try_unfold((pages, running, shown(&request.url)), async |(mut pages, running, url)| {
+            let page: Option<ListResponse> = running.next(&mut pages, || url.clone()).await?;
+            if page.is_none() {
+                running.progress.completed();
+            }
+            Ok(page.map(|page| (page, (pages, running, url))))
         });
         let entries = pages.flat_map(|page: Result<ListResponse, SourceError>| match page {
             Ok(page) => stream::iter(page.entries).map(|entry| Ok(entry.into())).boxed(),
@@ -138,36 +176,19 @@ impl ResourceClient for Proxy {
     }
 }
 
-impl Proxy {
-    /// A call that every plugin must have; without it there is nothing to fall back to.
-    fn mandatory(&self, call: &str, error: SourceError) -> SourceError {
-        match error {
-            SourceError::Unsupported(_) => {
-                host_error(self.running.protocol_error(format!("it does not implement {call}")))
-            }
-            error => error,
-        }
-    }
-
-    /// The next message of a stream, or `None` at its end, in time.
-    async fn next<T>(&self, messages: &mut Streaming<T>, doing: &str) -> Result<Option<T>, SourceError> {
-        let limit = self.running.settings.stall_timeout;
-        // A flood that is always ready would keep deadlines and signals waiting.
-        tokio::task::consume_budget().await;
-        match self.running.hear(limit, messages.message()).await {
-            Heard::Word(Ok(message)) => Ok(message),
-            Heard::Word(Err(status)) => Err(self.running.explain(status, doing).await),
-            Heard::Death(ending) => Err(host_error(self.running.crashed(ending, doing).await)),
-            Heard::Nothing => Err(self.stalled(format!("nothing came for {}", humantime::format_duration(limit)))),
-        }
+fn lacks_download(running: &Running, error: SourceError) -> SourceError {
+    match error {
+        SourceError::Unsupported(_) => running.lacks("Download"),
+        error => error,
     }
 }
 
 /// A download's messages on their way to be a body.
 struct BodyStream {
     messages: Streaming<DownloadResponse>,
-    proxy: Proxy,
-    doing: String,
+    running: Arc<Running>,
+    /// As it is shown.
+    url: String,
     /// `None` before `Opened`.
     assembly: Option<Assembly>,
 }
@@ -179,20 +200,26 @@ impl BodyStream {
 
     /// The next event, or `None` after `End`. Empty messages are no sign of life: they do not extend the wait.
     async fn event(mut self) -> Result<Option<(BodyEvent, Self)>, SourceError> {
-        let mut patience = self.proxy.running.settings.stall_timeout;
-        let stalled = |stream: &Self| stream.proxy.stalled("only empty messages came".into());
+        let mut patience = self.running.settings.stall_timeout;
+        let stalled = |stream: &Self| stream.running.stalled("only empty messages came".into());
         loop {
             let Some((message, took)) = within(patience, self.message()).await else { return Err(stalled(&self)) };
             let message = message?;
             patience = patience.saturating_sub(took);
             let assembly = self.assembly.as_mut().expect("a body begins after Opened");
             match assembly.accept(message) {
-                Ok(Step::Body(event)) => return Ok(Some((event, self))),
+                Ok(Step::Body(event)) => {
+                    if let BodyEvent::Chunk(chunk) = &event {
+                        self.running.progress.came(chunk.len());
+                    }
+                    return Ok(Some((event, self)));
+                }
                 // Where there always is a next message, the time limit on it never strikes.
                 Ok(Step::Empty) if patience.is_zero() => return Err(stalled(&self)),
                 Ok(Step::Empty) => {}
                 Ok(Step::End) => {
-                    self.proxy.running.see_out(self.messages);
+                    self.running.progress.completed();
+                    self.running.see_out(self.messages);
                     return Ok(None);
                 }
                 Err(violation) => return Err(self.violated(violation)),
@@ -201,19 +228,21 @@ impl BodyStream {
     }
 
     async fn message(&mut self) -> Result<DownloadResponse, SourceError> {
-        let next = self.proxy.next(&mut self.messages, &self.doing).await;
-        match next.map_err(|error| self.proxy.mandatory("Download", error))? {
+        let (url, at) = (&self.url, self.assembly.as_ref().map(Assembly::next));
+        let doing = || at.map_or_else(|| url.clone(), |at| format!("{url} at byte {at}"));
+        let next = self.running.next(&mut self.messages, doing).await;
+        match next.map_err(|error| lacks_download(&self.running, error))? {
             Some(message) => Ok(message),
             None => {
                 let received = self.assembly.as_ref().map_or(0, Assembly::received);
-                Err(self.proxy.running.explain_truncation(received, &self.doing).await)
+                Err(self.running.explain_truncation(received, url, &doing()).await)
             }
         }
     }
 
     fn violated(&self, violation: Violation) -> SourceError {
         match violation {
-            Violation::Protocol(fact) => host_error(self.proxy.running.protocol_error(fact)),
+            Violation::Protocol(fact) => host_error(self.running.protocol_error(fact)),
             incomplete @ Violation::Incomplete { .. } => SourceError::DataLoss(incomplete.to_string()),
         }
     }

@@ -70,6 +70,11 @@ impl Process {
         }
     }
 
+    /// How it ended, if it has.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        *self.ended.borrow()
+    }
+
     /// As [`ended`](Self::ended), for at most `limit`.
     pub(super) async fn ended_within(&self, limit: Duration) -> Option<Ending> {
         timeout(limit, self.ended()).await.ok()

@@ -5,7 +5,7 @@
 use std::{
     io,
     path::Path,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -30,9 +30,9 @@ use super::{
     greeting::{Greeting, NoGreeting},
     logs::Logs,
     process::{Launch, Pipes, Process},
+    running::{Drains, Running},
     socket_dir::{self, SocketDir},
     status,
-    supervisor::{Drains, Running},
 };
 use crate::{
     error::{Error, StartFault},
@@ -195,6 +195,8 @@ impl Launched {
             logs: self.logs,
             _drains: drains,
             leaving: Mutex::default(),
+            progress: Arc::default(),
+            restarts: 0,
         }
     }
 

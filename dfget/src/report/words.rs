@@ -24,7 +24,7 @@ pub(super) fn finished(output: Option<&str>, summary: &Summary, time: Duration) 
 pub(super) fn summary(counts: &Counts, time: Duration) -> String {
     let Counts { finished, up_to_date, failed, bytes, retries, verified, resumed, .. } = counts;
     if let (1, Some(only)) = (finished + up_to_date + failed, &counts.only) {
-        return only.clone();
+        return only.clone() + &restarts(counts);
     }
     let mut words = match finished {
         0 => format!("0 files in {:.2} s", time.as_secs_f64()),
@@ -35,7 +35,16 @@ pub(super) fn summary(counts: &Counts, time: Duration) -> String {
     for (count, what) in others.into_iter().filter(|(count, _)| **count > 0) {
         words += &format!(", {count} {what}");
     }
-    words
+    words + &restarts(counts)
+}
+
+/// `, plugin d7y-resource-plugin-share restarted twice`
+fn restarts(counts: &Counts) -> String {
+    let told = counts.restarts.iter().map(|(plugin, count)| match count {
+        1 => format!(", plugin {plugin} restarted once"),
+        count => format!(", plugin {plugin} restarted {count} times"),
+    });
+    told.collect()
 }
 
 /// `1 file`, `2 files`

@@ -2,7 +2,6 @@
 
 use futures_util::{StreamExt, stream::BoxStream};
 use plugin_sdk::{Entry, Request, ResourceClient};
-use tokio::time::sleep;
 
 use super::{
     Found, Leaf, SafeRelativePath, TreeOptions,
@@ -131,7 +130,7 @@ impl Lister<'_> {
     /// A listing and its first entry: before that has come, it can be tried again.
     async fn open(self, url: &ResourceUrl) -> Result<(Option<Entry>, Entries), Error> {
         let request = Request { url: url.as_str().to_owned(), header: self.settings.header.clone() };
-        let mut retry = Retry::new(self.settings.tries);
+        let mut retry = Retry::new(self.settings.tries, self.settings.restarts);
         loop {
             let error = match in_time(self.client.list(&request), url, self.settings.slow.time).await {
                 Ok(mut entries) => match self.entry(&mut entries, url).await {
@@ -141,8 +140,10 @@ impl Lister<'_> {
                 Err(error) => error,
             };
             let Some(pause) = retry.after(&error) else { return Err(error) };
-            tracing::warn!("{error}; listing it again in {:.1} s", pause.as_secs_f64());
-            sleep(pause).await;
+            if let Some(time) = pause.time() {
+                tracing::warn!("{error}; listing it again in {:.1} s", time.as_secs_f64());
+            }
+            pause.pass(self.client, error).await?;
         }
     }
 

@@ -131,7 +131,8 @@ impl History {
     fn url(&self, interruption: Interruption) -> String {
         let Content { seed, size } = self.content;
         let length = if self.no_length { "&no-length=" } else { "" };
-        format!("good://h/file?size={size}&seed={seed}&{}{length}", interruption.query())
+        let deaths = self.test.path(&format!("deaths-{}", self.story.len()));
+        format!("good://h/file?size={size}&seed={seed}&{}{length}", interruption.query(&deaths))
     }
 }
 

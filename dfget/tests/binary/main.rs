@@ -26,6 +26,7 @@ mod many;
 mod modified;
 mod output;
 mod phases;
+mod restart;
 mod resume;
 mod rivals;
 mod secrets;

@@ -79,3 +79,21 @@ fn the_time_limit_ends_a_plugin_that_waits_for_ever() {
         run.within(3 * SECOND);
     }
 }
+
+#[test]
+fn a_plugin_that_hangs_is_given_up_however_long_a_silence_may_be() {
+    let hang = ["--speed-time=1h", "--plugin-hang-timeout=500ms"];
+    for fault in ["stop-at", "spin-at"] {
+        let run = TestEnv::new().get(&format!("good://h/file?{fault}=50000")).args(&hang).run();
+        let fact =
+            "dfget: plugin d7y-resource-plugin-good hangs: it answered nothing, not even a health check, in 500ms";
+        run.failed(16, &format!("{fact}\n  hint: --plugin-hang-timeout waits longer"));
+    }
+}
+
+#[test]
+fn a_plugin_that_is_silent_and_answers_health_checks_is_waited_for() {
+    let hang = ["--speed-time=3s", "--plugin-hang-timeout=300ms"];
+    let run = TestEnv::new().get("good://h/file?hold-at=50000").args(&hang).run();
+    run.failed_saying(16, &["nothing came for 3s"]).no_sooner_than(3 * SECOND);
+}

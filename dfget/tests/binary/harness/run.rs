@@ -29,7 +29,7 @@ use super::{
 };
 
 /// No run takes longer, whatever its plugin does.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// The user and the group that own nothing.
 const NOBODY: u32 = 65_534;

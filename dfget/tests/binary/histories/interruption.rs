@@ -1,6 +1,6 @@
 //! What ends a run before its time.
 
-use std::{thread, time::Duration};
+use std::{path::Path, thread, time::Duration};
 
 use fastrand::Rng;
 use rustix::process::Signal;
@@ -9,6 +9,9 @@ use crate::harness::{Run, Started};
 
 /// The longest after its start that a run is interrupted, where bytes do not say when: many are over by then.
 const LATEST: u64 = 150;
+
+/// How often dfget starts a plugin anew that dies without progress.
+const RESTARTS: u64 = 3;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Interruption {
@@ -19,8 +22,8 @@ pub(super) enum Interruption {
     PluginKilled(Moment),
     /// dfget and the plugin are killed at the same time.
     BothKilled(Moment),
-    /// The plugin dies by itself at this byte.
-    Death(u64),
+    /// The plugin dies by itself at this byte, and again when it was started anew, so often.
+    Death(u64, u64),
     /// The body fails at this byte.
     Cut(u64),
 }
@@ -51,13 +54,14 @@ impl Interruption {
             5..=7 => Self::Signal(Signal::KILL, moment),
             8 if rng.bool() => Self::PluginKilled(moment),
             8 => Self::BothKilled(moment),
-            9 => Self::Death(at),
+            9 => Self::Death(at, if rng.u8(..8) == 0 { RESTARTS + 1 } else { rng.u64(1..=2) }),
             _ => Self::Cut(at),
         }
     }
 
     /// For the plugin. All keys are always there: they are what is shown of the URL.
-    pub(super) fn query(self) -> String {
+    /// `deaths` is where it counts how often it died.
+    pub(super) fn query(self, deaths: &Path) -> String {
         let at = |at: Option<u64>| at.map_or("never".to_owned(), |at| at.to_string());
         let held = match self {
             Self::Signal(_, Moment::Held(at)) | Self::PluginKilled(Moment::Held(at)) => Some(at),
@@ -65,16 +69,18 @@ impl Interruption {
             _ => None,
         };
         let (dies, fails) = match self {
-            Self::Death(at) => (Some(at), None),
+            Self::Death(at, _) => (Some(at), None),
             Self::Cut(at) => (None, Some(at)),
             _ => (None, None),
         };
-        format!("hold-at={}&die-at={}&fail-at={}", at(held), at(dies), at(fails))
+        let times = if let Self::Death(_, times) = self { times } else { 1 };
+        let deaths = deaths.display();
+        format!("hold-at={}&die-at={}&fail-at={}&deaths={deaths}&times={times}", at(held), at(dies), at(fails))
     }
 
     pub(super) fn happen(self, dfget: &mut Started<'_>) {
         match self {
-            Self::None | Self::Death(_) | Self::Cut(_) => {}
+            Self::None | Self::Death(..) | Self::Cut(_) => {}
             Self::Signal(signal, moment) => {
                 moment.wait(dfget);
                 dfget.signal(signal);
@@ -98,10 +104,10 @@ impl Interruption {
             || match self {
                 Self::None => false,
                 Self::Signal(signal, _) => ended_by(signal),
-                // 13: it was not ready yet.
-                Self::PluginKilled(_) => matches!(run.code(), Some(13 | 14)),
+                // It was not ready yet; else it is started anew.
+                Self::PluginKilled(_) => run.code() == Some(13),
                 Self::BothKilled(_) => ended_by(Signal::KILL) || matches!(run.code(), Some(13 | 14)),
-                Self::Death(_) => run.code() == Some(14),
+                Self::Death(_, times) => times > RESTARTS && run.code() == Some(14),
                 Self::Cut(_) => run.code() == Some(20),
             }
     }
