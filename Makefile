@@ -44,6 +44,9 @@ test: ## all tests; one that needs a tool this machine lacks says that it is ski
 	$(CARGO) test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log || status=$$?; \
 	awk -f .ci/count-tests target/test.log; exit $$status
 
+faults: ## the fault matrix: each row with its tests and their results (LOG=target/test.log: those of make test)
+	.ci/faults $(LOG)
+
 soak: ## N random histories of kills, changes and damage (200), from SEED: every complete file must be right
 	DFGET_HISTORIES=$(or $(N),200) $(if $(SEED),DFGET_SEED=$(SEED)) \
 	$(CARGO) test -p dfget --test binary --locked histories::
