@@ -19,7 +19,7 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 
-.PHONY: help demo test soak bench lint fmt clippy docs deny release install install-examples uninstall
+.PHONY: help demo test faults soak fuzz bench lint fmt clippy docs deny release install install-examples uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' Makefile
@@ -44,9 +44,15 @@ test: ## all tests; one that needs a tool this machine lacks says that it is ski
 	$(CARGO) test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log || status=$$?; \
 	awk -f .ci/count-tests target/test.log; exit $$status
 
+faults: ## the fault matrix: each row with its tests and their results (LOG=target/test.log: those of make test)
+	.ci/faults $(LOG)
+
 soak: ## N random histories of kills, changes and damage (200), from SEED: every complete file must be right
 	DFGET_HISTORIES=$(or $(N),200) $(if $(SEED),DFGET_SEED=$(SEED)) \
 	$(CARGO) test -p dfget --test binary --locked histories::
+
+fuzz: ## invent input for all that comes from outside: SECONDS (60) a target, or for TARGET alone
+	.ci/fuzz $(or $(SECONDS),60) $(TARGET)
 
 bench: release ## measure dfget and its peers side by side (QUICK=1: fewer and smaller runs)
 	python3 bench/bench.py $(if $(QUICK),--quick)

@@ -1,5 +1,7 @@
 //! The story of one download: open the resource, fetch what is missing, verify, commit.
 
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod job;
 mod plan;
 pub mod ranges;

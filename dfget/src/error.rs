@@ -330,6 +330,9 @@ impl Error {
             Self::LocalIo { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "look at its rights and those of its directory".into()
             }
+            Self::LocalIo { source, .. } if source.raw_os_error() == Some(libc::EMFILE) => {
+                "`ulimit -n` says how many files may be open, and raises it".into()
+            }
             Self::Interrupted { .. } => "run the same command again to go on".into(),
             Self::SomeFailed { .. } => "run the same command again: what is complete is not fetched again".into(),
             Self::Source { .. } | Self::LocalIo { .. } | Self::PathRefused { .. } | Self::LimitReached { .. } => {

@@ -13,6 +13,9 @@ const SHORTEST_SECRET: usize = 6;
 /// So many secrets are looked for in every text.
 const SECRETS: usize = 256;
 
+/// Of bytes, that many are looked at. A character takes up to four: what lies behind that is hardly ever shown.
+const LOOKED_AT: usize = 4 * (STATUS_TEXT + 1);
+
 /// What nobody may read, longest first. Of the process: a secret is one wherever it turns up.
 static HIDDEN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
@@ -56,8 +59,18 @@ pub fn printable(text: &str) -> String {
 /// As [`printable`], of bytes that may be no text: those that are not appear as `\xNN`.
 #[must_use]
 pub fn printable_bytes(bytes: &[u8]) -> String {
-    // A character takes up to four bytes: what lies behind that would be cut anyway, whatever it is.
-    let bytes = &bytes[..bytes.len().min(4 * (STATUS_TEXT + 1))];
+    let Some((bytes, [_, ..])) = bytes.split_at_checked(LOOKED_AT) else { return printable(&text_of(bytes)) };
+    // At the cut may be the beginning of a character, or of a secret, by which neither is recognised.
+    let torn = bytes.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
+    let text = text_of(&bytes[..bytes.len() - torn]);
+    let mut shown = printable(without_begun_secret(&without_secrets(&text)));
+    if !shown.ends_with('…') {
+        shown.push('…');
+    }
+    shown
+}
+
+fn text_of(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -65,7 +78,17 @@ pub fn printable_bytes(bytes: &[u8]) -> String {
             text.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    printable(&text)
+    text
+}
+
+fn without_begun_secret(text: &str) -> &str {
+    let hidden = HIDDEN.read().unwrap_or_else(PoisonError::into_inner);
+    let begun = |secret: &String| {
+        let lengths = secret.char_indices().rev().map(|(at, _)| at);
+        lengths.into_iter().find(|&length| text.ends_with(&secret[..length])).unwrap_or(0)
+    };
+    let longest = hidden.iter().map(begun).max().unwrap_or(0);
+    &text[..text.len() - longest]
 }
 
 fn visible(character: char) -> impl Iterator<Item = char> {
@@ -101,6 +124,15 @@ mod tests {
         assert_eq!(printable(&"x".repeat(STATUS_TEXT)).chars().count(), STATUS_TEXT);
         assert_eq!(printable(&"x".repeat(STATUS_TEXT + 1)).chars().count(), STATUS_TEXT + 1);
         assert!(printable(&"é".repeat(9999)).ends_with("é…"));
+    }
+
+    /// The fuzzer's find: many secrets make room for what was cut, and it was the beginning of one more.
+    #[test]
+    fn a_secret_that_is_cut_is_not_shown_either() {
+        hide(["swordfish-swordfish"]);
+        let shown = printable_bytes("swordfish-swordfish,".repeat(LOOKED_AT).as_bytes());
+        assert_eq!(shown.trim_end_matches('…').replace("***,", ""), "");
+        assert_eq!(printable_bytes(&[b"x", "é".repeat(LOOKED_AT).as_bytes()].concat()).chars().nth(1), Some('é'));
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub mod cli;
 pub mod download;
 pub mod error;
 pub mod escape;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inventory;
 pub mod limit;
 pub mod output;

@@ -34,8 +34,7 @@ fn main() -> ExitCode {
         return status;
     }
     signals::ignore_file_size_limit();
-    output::allow_many_files();
-    match Opts::parse().and_then(run) {
+    match output::allow_many_files().and_then(|()| Opts::parse()).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if signals::is_closed_stdout(&error) {

@@ -36,6 +36,9 @@ use crate::{
 /// Descriptors that are enough for all that can run at the same time.
 const OPEN_FILES: u64 = 4096;
 
+/// Below that the runtime cannot be started, which it tells with a panic.
+const FEWEST_FILES: u64 = 16;
+
 /// What `-O` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -222,13 +225,22 @@ fn stream_to(file: File, path: PathBuf) -> Output {
 
 /// Makes room for as many files as `--jobs` and `--connections` can have open: the usual soft limits, 1024 on Linux and
 /// 256 on macOS, are for programs that use `select`. Not more than that, as plugins inherit it.
-pub fn allow_many_files() {
+///
+/// # Errors
+///
+/// * [`Error::LocalIo`]: there is not even room for those without which nothing works
+pub fn allow_many_files() -> Result<(), Error> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
     if limit.current.is_some_and(|current| current < wanted) {
         // With less, what cannot be opened says so.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
     }
+    if limit.maximum.is_some_and(|most| most < FEWEST_FILES) {
+        let path = format!("{FEWEST_FILES} files at the same time").into();
+        return Err(Error::LocalIo { action: "open", path, source: rustix::io::Errno::MFILE.into() });
+    }
+    Ok(())
 }
 
 /// Names what was done to which path.

@@ -20,6 +20,8 @@ pub mod discover;
 mod environment;
 mod exec;
 mod executable;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod greeting;
 mod logs;
 mod process;

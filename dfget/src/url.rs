@@ -132,9 +132,9 @@ pub fn shown(text: &str) -> String {
     text.parse::<ResourceUrl>().map_or_else(|_| "the resource".into(), |url| url.to_string())
 }
 
-/// What cannot be taken apart as a URL, without what stands where a URL has its password and its query.
+/// What cannot be taken apart as a URL, without what stands where a URL has its password, its query and its fragment.
 pub(crate) fn without_secrets(text: &str) -> &str {
-    let text = text.split('?').next().unwrap_or_default();
+    let text = text.split(['?', '#']).next().unwrap_or_default();
     text.rsplit('@').next().unwrap_or_default()
 }
 
@@ -161,6 +161,14 @@ mod tests {
         assert_eq!(format!("{:?}", url("s3://k:s@b/c")), "ResourceUrl(s3://***@b/c)");
         assert_eq!(url("share:///../x").to_string(), "share:///../x");
         assert_eq!(url("d7yfs://host:56001/path/to/resource").to_string(), "d7yfs://host:56001/path/to/resource");
+    }
+
+    #[test]
+    fn what_is_no_url_is_shown_without_what_would_be_a_secret_of_one() {
+        for text in ["https://me:secret@ho st/a?token", "ho st/a#token", "https://ho st/a#token?x"] {
+            assert!(text.parse::<ResourceUrl>().is_err());
+            assert_eq!(without_secrets(text).trim_start_matches("https://"), "ho st/a", "{text}");
+        }
     }
 
     #[test]

@@ -13,10 +13,12 @@ use crate::{Digest, DownloadRequest, Entry, Error, Header, Metadata, Opened, Ran
 /// Milliseconds since the epoch, rounded down; negative before it.
 #[must_use]
 pub fn millis(time: SystemTime) -> i64 {
-    let saturated = |millis: u128| i64::try_from(millis).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => saturated(after.as_millis()),
-        Err(before) => -saturated(before.duration().as_nanos().div_ceil(1_000_000)),
+        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => {
+            let millis = before.duration().as_nanos().div_ceil(1_000_000);
+            0_i64.checked_sub_unsigned(u64::try_from(millis).unwrap_or(u64::MAX)).unwrap_or(i64::MIN)
+        }
     }
 }
 
@@ -244,7 +246,7 @@ mod tests {
 
     #[test]
     fn times_before_and_after_the_epoch_survive() {
-        for moment in [0, 1, -1, 1_639_385_584_123, -62_135_596_800_000] {
+        for moment in [0, 1, -1, 1_639_385_584_123, -62_135_596_800_000, i64::MIN, i64::MAX] {
             assert_eq!(time(moment).map(millis), Some(moment));
         }
         assert_eq!(millis(UNIX_EPOCH - Duration::from_micros(1)), -1);

@@ -5,6 +5,7 @@
 //! | `size`, `seed` | which bytes |
 //! | `chunk` | bytes handed over at a time; 65536 |
 //! | `no-length` | the length is unknown |
+//! | `serve-all=1` | serves all, and says so, whatever was asked for |
 //! | `tell-all` | refuses, and tells all that it was asked |
 //! | `panic-handler` | panics where the download is opened |
 //! | `print-lines`, `log-lines`, `log-line` | lines on stdout, lines on stderr, one line of so many bytes on stderr, first |
@@ -93,7 +94,8 @@ impl ResourceClient for Source {
         }
         tree::check(&url)?;
         let content = Content::of_url(&url);
-        let range = wanted.range.within(content.size)?;
+        let asked = if query::number(&url, "serve-all") == Some(1) { Range::default() } else { wanted.range };
+        let range = asked.within(content.size)?;
         eprintln!("serving {} bytes from {}", content.size, range.start);
         let mut opened = Opened::ranged(metadata(&url), range);
         if query::value(&url, "no-length").is_some() {

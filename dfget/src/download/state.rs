@@ -80,7 +80,7 @@ impl State {
         Ok(Some(state))
     }
 
-    fn parse(text: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let document: Document = serde_json::from_slice(text).map_err(|_| "it is damaged")?;
         if document.version != VERSION {
             return Err(format!("it is of format {}, this dfget knows {VERSION}", document.version));
@@ -106,6 +106,14 @@ impl State {
     ///
     /// `flush` has it survive a power cut; a file that is not flushed survives dfget.
     pub(crate) fn store(&self, part: &Place, flush: bool) -> io::Result<()> {
+        match state_of(part).replace(&self.render(), flush) {
+            Err(error) if is_nameless(&error) => Ok(()),
+            stored => stored,
+        }
+    }
+
+    /// What [`parse`](Self::parse) reads.
+    pub(super) fn render(&self) -> Vec<u8> {
         let mut document = Document {
             version: VERSION,
             url: self.url.clone(),
@@ -118,10 +126,7 @@ impl State {
             checksum: 0,
         };
         document.checksum = document.own_checksum();
-        match state_of(part).replace(&serde_json::to_vec(&document)?, flush) {
-            Err(error) if is_nameless(&error) => Ok(()),
-            stored => stored,
-        }
+        serde_json::to_vec(&document).expect("numbers and texts have a JSON form")
     }
 }
 

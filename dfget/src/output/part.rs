@@ -62,12 +62,12 @@ impl Part {
             return Err((io::ErrorKind::StorageFull.into(), free));
         }
         match fallocate(file, FallocateFlags::KEEP_SIZE, first, length) {
-            Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
+            Err(refused @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
                 // A failed one keeps what it got until the file is cut.
                 if let Ok(held) = file.metadata() {
                     let _ = file.set_len(held.len());
                 }
-                Err((io::ErrorKind::StorageFull.into(), free))
+                Err((refused.into(), free))
             }
             // Not every file system can.
             _ => Ok(()),

@@ -88,12 +88,14 @@ impl Assembly {
         if offset != self.next {
             return protocol(format!("a chunk came for offset {offset}, expected {}", self.next));
         }
-        let received = self.received.saturating_add(length);
+        let (Some(next), Some(received)) = (self.next.checked_add(length), self.received.checked_add(length)) else {
+            return protocol(format!("a chunk of {length} bytes came for offset {offset}, where no resource can be"));
+        };
         if let Some(limit) = self.limit.filter(|limit| received > *limit) {
             return protocol(format!("it sends more than {limit} bytes, which is all that it should"));
         }
         self.received = received;
-        self.next = self.next.saturating_add(length);
+        self.next = next;
         Ok(())
     }
 
@@ -228,6 +230,14 @@ mod tests {
             let fact = format!("a chunk came for offset {wrong}, expected 2");
             assert_eq!(assemble(WHOLE, messages), Err(fact));
         }
+    }
+
+    /// The fuzzer's find: the offsets stood still at the last one, and the bytes were put into one place.
+    #[test]
+    fn offsets_end_with_the_last_one_there_is() {
+        let asked = Range { start: u64::MAX - 3, length: None };
+        let messages = vec![opened(asked.start, None, None), chunk(asked.start, "hello")];
+        assert!(assemble(asked, messages).unwrap_err().contains("where no resource can be"));
     }
 
     #[test]

@@ -20,7 +20,10 @@ use nix::{
     errno::Errno,
     sys::signal::{SigHandler, Signal},
 };
-use rustix::process::{self, Pid, Resource, Rlimit};
+use rustix::{
+    fs::Mode,
+    process::{self, Pid, Resource, Rlimit},
+};
 
 /// By this `argv[0]` dfget knows that it is the shim.
 const ARG0: &str = "dfget-plugin-exec";
@@ -70,6 +73,7 @@ fn become_plugin(host: i32, plugin: &OsStr) -> io::Result<Infallible> {
     // Whatever dfget's own caller left open is none of the plugin's business.
     close_fds::set_fds_cloexec(3, &[]);
     restore_signals()?;
+    allow_own_files();
     execute(plugin)
 }
 
@@ -94,6 +98,12 @@ fn restore_signals() -> io::Result<()> {
         unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
     }
     Ok(())
+}
+
+/// A umask that takes its owner's rights away would have a plugin's socket be one to which dfget may not connect.
+fn allow_own_files() {
+    let umask = process::umask(Mode::all());
+    process::umask(umask - Mode::RWXU);
 }
 
 fn execute(plugin: &OsStr) -> io::Result<Infallible> {

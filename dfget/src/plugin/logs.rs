@@ -80,7 +80,7 @@ pub(super) async fn drain_stdout(plugin: String, stdout: impl AsyncRead + Unpin)
 }
 
 /// Calls `take` for every line, cut to [`limits::STDERR_LINE`]. Never stops reading, so that the plugin never blocks.
-async fn drain(mut pipe: impl AsyncRead + Unpin, take: impl Fn(&[u8])) {
+pub(super) async fn drain(mut pipe: impl AsyncRead + Unpin, take: impl Fn(&[u8])) {
     let mut buffer = vec![0; READ];
     let mut line = Vec::new();
     while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
@@ -105,15 +105,15 @@ fn extend(line: &mut Vec<u8>, bytes: &[u8]) {
 
 /// A line of stderr: hclog's JSON, or text.
 #[derive(Debug, PartialEq, Eq)]
-struct Line {
+pub(super) struct Line {
     level: Level,
-    message: String,
+    pub(super) message: String,
     /// `key=value` of an hclog line's own fields.
-    fields: String,
+    pub(super) fields: String,
 }
 
 impl Line {
-    fn parse(line: &[u8]) -> Self {
+    pub(super) fn parse(line: &[u8]) -> Self {
         let json = serde_json::from_slice(line).ok().and_then(Self::from_hclog);
         json.unwrap_or_else(|| Self { level: Level::INFO, message: printable_bytes(line), fields: String::new() })
     }

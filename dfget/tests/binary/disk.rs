@@ -117,11 +117,11 @@ fn can_inject(test: &str) -> bool {
     false
 }
 
-/// Runs dfget with every `call` of its answered by EIO.
-fn with_eio(call: &str, size: u64, arguments: &[&str]) -> Run {
+/// Runs dfget with every `call` of its answered by `error`.
+fn with_error(error: &str, call: &str, size: u64, arguments: &[&str]) -> Run {
     let test = TestEnv::new();
     let log = test.path("strace").display().to_string();
-    let (traced, injected) = (format!("trace={call}"), format!("inject={call}:error=EIO"));
+    let (traced, injected) = (format!("trace={call}"), format!("inject={call}:error={error}"));
     let strace = ["strace", "-f", "--seccomp-bpf", "-o", &log, "-e", &traced, "-e", &injected];
     let run = test.get(&format!("good://h/file?size={size}")).args(arguments).through(&strace).run();
     let hit = fs::read_to_string(&log).unwrap_or_default().contains("(INJECTED)");
@@ -143,10 +143,21 @@ fn an_eio_is_told_whatever_it_answers() {
     ];
     for (call, argument, words) in calls {
         let arguments: Vec<&str> = ["--no-preallocate", argument].into_iter().filter(|word| !word.is_empty()).collect();
-        with_eio(call, SIZE, &arguments).failed_saying(40, &[words, "Input/output error"]);
+        with_error("EIO", call, SIZE, &arguments).failed_saying(40, &[words, "Input/output error"]);
     }
     // So large that its state is recorded before the end.
-    with_eio("fdatasync", 2 * RECORDED, &[]).failed_saying(40, &["cannot write file.part", "Input/output error"]);
+    with_error("EIO", "fdatasync", 2 * RECORDED, &[])
+        .failed_saying(40, &["cannot write file.part", "Input/output error"]);
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_a_disk_that_is_full() {
+    if !can_inject("a_quota_that_is_used_up_is_a_disk_that_is_full") {
+        return;
+    }
+    let told = ["quota exceeded", "free some space and run it again to go on"];
+    with_error("EDQUOT", "pwrite64", SIZE, &["--no-preallocate"]).failed_saying(41, &told);
+    with_error("EDQUOT", "fallocate", SIZE, &[]).failed_saying(41, &told[..1]);
 }
 
 /// Nothing is recorded that is not on the disk, and the signal it is that is told.

@@ -1,6 +1,6 @@
 //! `dfget plugin`.
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use crate::harness::{TestEnv, faultplug, program, skip};
 
@@ -106,6 +106,24 @@ dfget: ROOT/plugins/d7y-resource-plugin-hang: plugin d7y-resource-plugin-hang wr
     let listed = run.stdout().split(SYSTEM).next().unwrap_or_default();
     let names = listed.lines().filter_map(|line| line.strip_prefix("resource plugin ")?.split(',').next());
     assert_eq!(names.collect::<Vec<_>>(), good);
+}
+
+#[test]
+fn of_100_plugins_90_broken_ones_hide_none_and_a_download_starts_its_own_alone() {
+    let test = TestEnv::new();
+    let starts = test.path("starts");
+    for number in 0..90 {
+        let script = format!("#!/bin/sh\necho start >>'{}'\nexit 3\n", starts.display());
+        test.write_plugin(&format!("broken{number}"), script);
+    }
+    (0..10).for_each(|number| _ = test.install(&format!("whole{number}")));
+    test.get("whole0://h/file").run().succeeded();
+    assert!(!starts.exists(), "another plugin was started");
+    let run = test.dfget(&["plugin"]).run();
+    assert_eq!(fs::read_to_string(starts).unwrap().lines().count(), 90);
+    assert_eq!(run.stderr.matches("exited with status 3 before its handshake").count(), 90, "{}", run.stderr);
+    assert_eq!(run.stdout().matches("resource plugin whole").count(), 10, "{}", run.stdout());
+    run.within(4 * SECOND);
 }
 
 #[test]

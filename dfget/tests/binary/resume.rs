@@ -69,6 +69,14 @@ fn cut_short(test: &TestEnv, query: &str, arguments: &[&str], (bytes, end): (u64
     run.finish().ended_by(end);
 }
 
+#[test]
+fn a_plugin_that_serves_all_instead_of_the_rest_is_taken_from_0() {
+    let test = TestEnv::new();
+    cut_short(&test, "hold-at=50000&serve-all=0", &[], (50_000, Signal::INT));
+    let run = test.get("good://h/file?hold-at=-&serve-all=1").run();
+    assert_says(&run, "restarting from 0");
+}
+
 /// The killed run has written bytes of another version, and has recorded nothing.
 #[test]
 fn a_version_that_comes_back_is_not_taken_for_the_one_between() {

@@ -53,6 +53,13 @@ fn more_bytes_than_announced_are_not_written() {
 }
 
 #[test]
+fn a_body_of_unknown_length_that_never_ends_is_ended_by_the_time_limit() {
+    let endless = "good://h/file?size=1000000000000&no-length";
+    let run = TestEnv::new().get(endless).args(&["--timeout", "700ms", "--limit-rate", "4M"]).last().run();
+    run.failed_saying(45, &["was not complete after 700ms"]).within(Duration::from_secs(3));
+}
+
+#[test]
 fn a_wrong_offset_is_named_with_the_right_one() {
     let fact = |wrong| format!("a chunk came for offset {wrong}, expected 70000");
     broke_the_protocol("fault=offset&at=70000&by=1", &fact(70_001), 70_000);
@@ -82,8 +89,10 @@ fn what_comes_after_the_end_is_not_written() {
 }
 
 #[test]
-fn a_message_of_5_mib_is_refused_with_the_limit() {
-    for query in ["fault=large&at=70000&bytes=5242880", "fault=large-opened&bytes=5242880"] {
+fn a_message_that_is_too_large_is_refused_with_the_limit() {
+    for query in
+        ["fault=large&at=70000&bytes=5242880", "fault=large-opened&bytes=5242880", "fault=large-opened&bytes=104857600"]
+    {
         let run = run(query);
         run.failed_saying(15, &["plugin d7y-resource-plugin-raw broke the protocol", "limit", "4194304"]);
     }

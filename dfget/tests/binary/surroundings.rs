@@ -49,11 +49,9 @@ fn a_working_directory_that_is_gone_is_told_and_a_path_elsewhere_works() {
 }
 
 #[test]
-fn a_umask_that_takes_all_rights_away_is_told() {
+fn a_umask_that_takes_all_rights_away_does_no_harm() {
     let test = TestEnv::new();
-    // The plugin's own socket is one to which nobody but root may connect.
-    let run = after(test.get(URL).unprivileged().last(), "umask 0777").run();
-    run.failed_saying(13, &["plugin d7y-resource-plugin-good cannot be reached", "Permission denied"]);
+    after(test.get(URL).unprivileged().last(), "umask 0777").run().succeeded();
 }
 
 #[test]
@@ -63,7 +61,9 @@ fn few_descriptors_are_enough_and_fewer_are_told() {
         after(test.get(URL), &format!("ulimit -n {limit}")).run()
     };
     [32, 24].into_iter().for_each(|limit| _ = with(limit).succeeded());
-    [10, 8].into_iter().for_each(|limit| _ = with(limit).failed_saying(40, &["dfget: cannot ", "Too many open files"]));
+    for limit in [17, 15, 10, 6] {
+        with(limit).failed_saying(40, &["dfget: cannot ", "Too many open files", "hint: `ulimit -n` says how many"]);
+    }
 }
 
 #[test]
