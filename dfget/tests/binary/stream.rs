@@ -30,6 +30,13 @@ fn a_stream_without_its_end_is_no_file() {
 }
 
 #[test]
+fn a_stream_without_its_end_is_tried_again() {
+    let run = TestEnv::new().get("raw://h/file?size=200000&fault=no-end").tries(2).run();
+    // It cannot tell versions apart.
+    run.failed_saying(15, &["after 200000 bytes without End; restarting from 0", "without End\n  hint"]);
+}
+
+#[test]
 fn fewer_bytes_than_announced_are_no_file() {
     let words = "\
 dfget: raw://h/file?size=***&fault=***&at=***: got 150000 bytes, expected 200000
