@@ -14,7 +14,7 @@ use dfget::{
     cli::{Command, Opts},
     error::{Error, Explained},
     escape,
-    inventory::{Info, Inventory},
+    inventory::{Info, Inventory, Locking},
     output, plugin,
     registry::Registry,
     report::{Reporter, Style},
@@ -56,6 +56,9 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     let events = json && matches!(opts.command, Command::Download(_));
     let reporter = Reporter::new(Style { json: events, ..opts.style });
     log_to(&opts, &reporter);
+    for part in &opts.search.ignored {
+        tracing::warn!("`{}` in DFGET_PLUGIN_DIR is ignored: it does not begin with `/`", part.display());
+    }
     let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins, opts.options));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
     // One worker: a download is mostly waiting, and to wake a second one costs more than it does. Files are written by
@@ -106,6 +109,11 @@ async fn execute(
         Command::Info { name } => {
             let info = Info::take(registry, &name).await?;
             print(&if json { document(&info.to_json()) } else { info.to_string() })
+        }
+        Command::Lock => {
+            let locking = Locking::write(registry)?;
+            locking.refused().for_each(|line| complain(&format!("dfget: {line}")));
+            print(&if json { document(&locking.to_json()) } else { locking.to_string() })
         }
         Command::ShowSettings(settings) => {
             print(&if json { document(&settings.to_json()) } else { settings.to_string() })

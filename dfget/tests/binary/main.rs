@@ -37,3 +37,4 @@ mod status;
 mod stream;
 mod surroundings;
 mod tree;
+mod trust;
