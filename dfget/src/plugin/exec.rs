@@ -163,3 +163,27 @@ fn variable((name, value): (OsString, OsString)) -> Option<CString> {
     text.extend(value.into_vec());
     CString::new(text).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::fd::AsRawFd};
+
+    use super::*;
+
+    /// What is refused is not executed: so this test lives on.
+    #[test]
+    fn a_script_that_was_exchanged_after_it_was_checked_is_not_executed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("script");
+        fs::write(&path, "#!/bin/sh\n").unwrap();
+        let checked = fs::File::open(&path).unwrap();
+        let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+        assert!(is_still(&name, checked.as_raw_fd()));
+        fs::write(directory.path().join("other"), "#!/bin/sh\n").unwrap();
+        fs::rename(directory.path().join("other"), &path).unwrap();
+        let manner = format!("{SCRIPT} {}", checked.as_raw_fd());
+        assert_eq!(execute_once(&manner, &name, &[]).unwrap_err(), Errno::ESTALE);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(execute_once(&manner, &name, &[]).unwrap_err(), Errno::ESTALE);
+    }
+}

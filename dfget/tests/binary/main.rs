@@ -22,6 +22,7 @@ mod histories;
 mod hostile;
 mod http;
 mod list;
+mod locked;
 mod many;
 mod modified;
 mod output;

@@ -163,6 +163,42 @@ fn nothing_is_looked_for_in_the_current_directory() {
 }
 
 #[test]
+fn a_file_of_settings_names_no_path_of_the_current_directory() {
+    let (test, _) = traced();
+    let settings = [("plugin-dir", "plugins"), ("trust-plugin-dir", "."), ("plugin-lock-file", "a.lock")];
+    for (key, value) in settings.into_iter().chain([("plugin", "x=../plugins/d7y-resource-plugin-x")]) {
+        fs::write(test.path("settings"), format!("{key} = \"{value}\"\n")).unwrap();
+        let run = test.get_as_is(URL).env("DFGET_CONFIG", test.path("settings")).last().run();
+        run.failed_saying(2, &[&format!("ROOT/settings:1: `{key}`: it does not begin with `/`")]);
+    }
+    let run = test.get_as_is(URL).env("DFGET_TRUST_PLUGIN_DIR", ".").last().run();
+    run.failed_saying(2, &["DFGET_TRUST_PLUGIN_DIR: it does not begin with `/`"]);
+    assert!(!test.path("trace").exists(), "the plugin was started");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_may_be_executed_and_not_read_works_but_cannot_be_locked() {
+    let test = TestEnv::new();
+    let path = test.path("plugins/d7y-resource-plugin-good");
+    fs::copy(faultplug(), &path).unwrap();
+    set_mode(&path, 0o711);
+    if !geteuid().is_root() {
+        return not_allowed(
+            "a_program_that_may_be_executed_and_not_read",
+            "only root has a file that others do not read",
+        );
+    }
+    test.get_as_is("good://h/file?size=2000").unprivileged().run().succeeded();
+    let lock = test.path("plugins.lock");
+    fs::write(&lock, format!("[sha256]\ngood = \"{}\"\n", "0f".repeat(32))).unwrap();
+    set_mode(&lock, 0o644);
+    let run = test.get_as_is("good://h/file?size=2000").output("other").arg("--locked").unprivileged().last();
+    let run = run.arg("--plugin-lock-file").arg(&lock).run();
+    run.failed_saying(11, &["its sha256 cannot be told: permission denied"]);
+}
+
+#[test]
 fn a_script_finds_what_lies_beside_it() {
     let test = TestEnv::new();
     test.install_into("real", &faultplug(), "x");
