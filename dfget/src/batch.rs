@@ -1,6 +1,7 @@
 //! What the command line asks for: one download, many, or trees of them.
 
 mod crew;
+mod guard;
 mod input;
 mod item;
 mod listing;
@@ -15,6 +16,7 @@ use std::{
 pub use self::item::Unnamed;
 use self::{
     crew::Crew,
+    guard::Guard,
     item::{Item, Outcome, Where},
 };
 use crate::{
@@ -80,6 +82,7 @@ pub struct Work {
     registry: Arc<Registry>,
     reporter: Reporter,
     limit: RateLimit,
+    guard: Guard,
 }
 
 impl Work {
@@ -87,7 +90,8 @@ impl Work {
     #[must_use]
     pub fn new(batch: Batch, registry: Arc<Registry>, reporter: Reporter) -> Self {
         let limit = RateLimit::new(batch.limit_rate);
-        Self { batch, registry, reporter, limit }
+        let guard = Guard::new(registry.search_path());
+        Self { batch, registry, reporter, limit, guard }
     }
 
     /// Does all of it, up to the commit of the only download.
@@ -154,6 +158,7 @@ impl Work {
 
     async fn many(self: &Arc<Self>, wishes: &[Wish]) -> Result<(), Error> {
         if let (Action::Download, Some(Target::File(directory))) = (self.batch.action, &self.batch.target) {
+            self.guard.check_directory(directory)?;
             std::fs::create_dir_all(directory).map_err(|source| {
                 let (action, path) = ("create the directory", directory.clone());
                 Error::LocalIo { action, path, source }
@@ -223,10 +228,12 @@ impl Work {
     /// All that is beneath a URL. Of its downloads, those that run are left to `crew`.
     async fn tree(self: &Arc<Self>, url: &ResourceUrl, output: &Path, crew: &mut Crew) -> Result<(), Error> {
         let source = self.registry.find(url.scheme())?;
-        let root = Arc::new(match self.batch.action {
+        self.guard.check_directory(output)?;
+        let root = match self.batch.action {
             Action::DryRun => Root::planned(output),
             _ => Root::create(output)?,
-        });
+        };
+        let root = Arc::new(root.without(self.guard.beneath(output)));
         let mut files = 0;
         let grown = match self.registry.open(&source).await {
             Ok(client) => {
@@ -285,6 +292,7 @@ impl Work {
 
     async fn fetch(&self, item: &Item, tracker: &Tracker) -> Result<Outcome, Error> {
         let source = self.registry.find(item.url.scheme())?;
+        self.guard.check(&item.place)?;
         if let Some(outcome) = self.settled(item).await? {
             return Ok(outcome);
         }

@@ -23,7 +23,7 @@ use crate::{
     escape,
     limit::SlowLimit,
     output::{OutputOptions, Target},
-    plugin::{self, discover::SearchPath},
+    plugin::{self, discover::SearchPath, lock},
     registry::SourceOptions,
     report::Style,
     tree::{Filter, TreeOptions},
@@ -59,6 +59,8 @@ pub enum Command {
         /// The scheme.
         name: String,
     },
+    /// `dfget plugin lock`
+    Lock,
     /// `dfget config`
     ShowSettings(Box<Effective>),
 }
@@ -97,7 +99,11 @@ impl Opts {
         let all = parse_all("--opt", &parsed.arguments.download.options, values::pair)?.into_iter().collect();
         let options = SourceOptions { all, by_scheme: parsed.sources() };
         let command = parsed.arguments.command.take().map(|command| command_of(command, &parsed)).transpose()?;
-        Ok(Self::from_arguments(parsed.arguments, command, options)?)
+        let mut opts = Self::from_arguments(parsed.arguments, command, options)?;
+        if opts.plugins.lock.files.is_empty() {
+            opts.plugins.lock.files = surroundings.lock_files();
+        }
+        Ok(opts)
     }
 
     fn from_arguments(arguments: Arguments, command: Option<Command>, options: SourceOptions) -> Result<Self, Error> {
@@ -126,8 +132,12 @@ impl Opts {
 }
 
 fn settings_of(plugins: &PluginArguments) -> plugin::Settings {
+    let named = plugins.plugin_lock_file.clone();
+    let mode = if plugins.locked { lock::Mode::Enforce } else { plugins.plugin_lock };
     plugin::Settings {
         inherit: plugins.inherit.clone(),
+        trusted: plugins.trusted.clone(),
+        lock: lock::Rule { mode, is_named: named.is_some(), files: named.into_iter().collect() },
         start_timeout: plugins.plugin_start_timeout,
         hang_timeout: plugins.plugin_hang_timeout,
         ..plugin::Settings::default()
@@ -160,6 +170,7 @@ fn command_of(command: Subcommands, parsed: &Parsed) -> Result<Command, Error> {
         }
         Subcommands::Plugin { command: None | Some(PluginSubcommands::List) } => Ok(Command::List),
         Subcommands::Plugin { command: Some(PluginSubcommands::Info { name }) } => Ok(Command::Info { name }),
+        Subcommands::Plugin { command: Some(PluginSubcommands::Lock) } => Ok(Command::Lock),
     }
 }
 

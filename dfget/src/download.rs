@@ -29,7 +29,7 @@ use crate::{
 pub const CONNECTIONS: usize = 4;
 
 /// The proxy of a plugin, which knows more, watches the same time: it has the first word.
-const FIRST_WORD: Duration = Duration::from_millis(200);
+const FIRST_WORD: Duration = Duration::from_millis(500);
 
 /// A download that is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]

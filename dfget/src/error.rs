@@ -32,6 +32,16 @@ pub enum Error {
         /// Where it was looked for.
         searched: Vec<PathBuf>,
     },
+    /// A plugin that may not be what its user believes it to be.
+    #[error("plugin {} is refused: {fact}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Who else could have written it; or what it is and what it should be.
+        fact: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// A file that should be a plugin cannot be executed.
     #[error("plugin {} cannot be executed: {fact}", path.display())]
     Unexecutable {
@@ -238,6 +248,9 @@ pub(crate) fn signal_name(signal: i32) -> String {
 }
 
 impl Error {
+    /// Why a [path is refused](Self::PathRefused) from which it would be started later.
+    pub const PLACE_OF_PLUGINS: &str = "plugins are looked for there, and a download must not plant one";
+
     /// The exit status of its class, as README.md lists them.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -245,6 +258,7 @@ impl Error {
             Self::Bug { .. } => 1,
             Self::Usage { .. } => 2,
             Self::NoSource { .. } => 10,
+            Self::Refused { .. } => 11,
             Self::Unexecutable { .. } => 12,
             Self::Start { .. } => 13,
             Self::Crashed { .. } => 14,
@@ -299,7 +313,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Bug { .. } => "report it, with the lines above".into(),
-            Self::Usage { hint, .. } | Self::Unexecutable { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::Refused { hint, .. } | Self::Unexecutable { hint, .. } => hint.clone(),
             Self::NoSource { scheme, .. } => format!(
                 "put the plugin there, or name it with --plugin {scheme}=PATH; `dfget plugin` lists what is installed"
             ),

@@ -1,20 +1,24 @@
 //! All sources, in-tree and out-of-tree, with what each plugin says of itself: `dfget plugin`.
 
+mod locking;
+
 use std::{
-    fmt::{self, Write},
-    fs::File,
-    io::{self, Read},
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+pub use self::locking::Locking;
 use crate::{
     error::Error,
-    plugin::{About, Plugin, discover::Candidate},
+    plugin::{
+        About, Plugin,
+        discover::Candidate,
+        lock::{self, State as Locked},
+    },
     registry::{Registry, Source},
 };
 
@@ -85,17 +89,23 @@ impl Inventory {
 }
 
 async fn state_of(candidate: &Candidate, registry: &Registry) -> State {
-    if candidate.shadowed {
-        return State::Shadowed("a plugin of the same name in an earlier directory");
-    }
-    let pinned = registry.search_path().pinned.contains_key(&candidate.name);
-    if !pinned && registry.in_tree().any(|scheme| scheme == candidate.name) {
-        return State::Shadowed("the in-tree source");
+    if let Some(by) = shadow_of(candidate, registry) {
+        return State::Shadowed(by);
     }
     match Plugin::describe(candidate, registry.settings()).await {
         Ok(about) => State::Good(about),
         Err(error) => State::Broken(error),
     }
+}
+
+/// Who is used instead.
+fn shadow_of(candidate: &Candidate, registry: &Registry) -> Option<&'static str> {
+    if candidate.shadowed {
+        return Some("a plugin of the same name in an earlier directory");
+    }
+    let pinned = registry.search_path().pinned.contains_key(&candidate.name);
+    let is_in_tree = !pinned && registry.in_tree().any(|scheme| scheme == candidate.name);
+    is_in_tree.then_some("the in-tree source")
 }
 
 fn broken_line(path: &Path, error: &Error) -> String {
@@ -168,6 +178,7 @@ pub struct Info {
 struct PluginInfo {
     path: PathBuf,
     sha256: String,
+    locked: &'static str,
     about: About,
 }
 
@@ -184,12 +195,9 @@ impl Info {
             Source::InTree(_) => None,
             Source::Plugin(candidate) => {
                 let about = Plugin::describe(&candidate, registry.settings()).await?;
-                let sha256 = sha256(&candidate.path).map_err(|source| Error::LocalIo {
-                    action: "read",
-                    path: candidate.path.clone(),
-                    source,
-                })?;
-                Some(PluginInfo { path: candidate.path, sha256, about })
+                let sha256 = lock::fingerprint(&candidate, registry.settings())?;
+                let locked = locked(name, &sha256, registry);
+                Some(PluginInfo { path: candidate.path, sha256, locked, about })
             }
         };
         Ok(Self { name: name.to_owned(), plugin })
@@ -198,7 +206,7 @@ impl Info {
     /// The same as [`Display`](fmt::Display) has, as one document.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let Some(PluginInfo { path, sha256, about }) = &self.plugin else {
+        let Some(PluginInfo { path, sha256, locked, about }) = &self.plugin else {
             return json!({ "name": self.name, "location": "in-tree" });
         };
         json!({
@@ -206,6 +214,7 @@ impl Info {
             "location": "out-of-tree",
             "path": path,
             "sha256": sha256,
+            "locked": locked,
             "protocolVersion": about.app_version,
             "features": about.features,
             "attributes": about.attributes,
@@ -217,12 +226,13 @@ impl Info {
 impl fmt::Display for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "name:      {}", self.name)?;
-        let Some(PluginInfo { path, sha256, about }) = &self.plugin else {
+        let Some(PluginInfo { path, sha256, locked, about }) = &self.plugin else {
             return writeln!(f, "location:  in-tree");
         };
         let features = if about.features.is_empty() { "none".into() } else { about.features.join(", ") };
         writeln!(f, "path:      {}", path.display())?;
         writeln!(f, "sha256:    {sha256}")?;
+        writeln!(f, "locked:    {locked}")?;
         writeln!(f, "protocol:  {}", about.app_version)?;
         writeln!(f, "features:  {features}")?;
         writeln!(f, "started:   in {:.1} ms", milliseconds(about.start_time))?;
@@ -231,18 +241,16 @@ impl fmt::Display for Info {
     }
 }
 
-fn milliseconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 10_000.0).round() / 10.0
+/// What the lock file says of it, in a word.
+fn locked(name: &str, sha256: &str, registry: &Registry) -> &'static str {
+    match registry.settings().lock.find().map(|found| found.map(|(_, lock)| lock.state_of(name, sha256))) {
+        Ok(Some(Locked::Locked)) => "yes",
+        Ok(Some(Locked::Differs(_))) => "differs",
+        Ok(Some(Locked::Unlocked) | None) => "no",
+        Err(_) => "unknown",
+    }
 }
 
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let (mut file, mut buffer) = (File::open(path)?, vec![0; 64 * 1024]);
-    while let read @ 1.. = file.read(&mut buffer)? {
-        hasher.update(&buffer[..read]);
-    }
-    Ok(hasher.finalize().iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes everything");
-        hex
-    }))
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
 }

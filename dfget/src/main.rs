@@ -14,7 +14,7 @@ use dfget::{
     cli::{Command, Opts},
     error::{Error, Explained},
     escape,
-    inventory::{Info, Inventory},
+    inventory::{Info, Inventory, Locking},
     output,
     plugin::{self, Observer},
     registry::Registry,
@@ -58,6 +58,9 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     log_to(&opts, &reporter);
     let told = reporter.clone();
     opts.plugins.observer = Observer::new(move |restart| told.restarting(restart));
+    for part in &opts.search.ignored {
+        tracing::warn!("`{}` in DFGET_PLUGIN_DIR is ignored: it does not begin with `/`", part.display());
+    }
     let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins, opts.options));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
     // One worker: a download is mostly waiting, and to wake a second one costs more than it does. Files are written by
@@ -108,6 +111,11 @@ async fn execute(
         Command::Info { name } => {
             let info = Info::take(registry, &name).await?;
             print(&if json { document(&info.to_json()) } else { info.to_string() })
+        }
+        Command::Lock => {
+            let locking = Locking::write(registry)?;
+            locking.refused().for_each(|line| complain(&format!("dfget: {line}")));
+            print(&if json { document(&locking.to_json()) } else { locking.to_string() })
         }
         Command::ShowSettings(settings) => {
             print(&if json { document(&settings.to_json()) } else { settings.to_string() })

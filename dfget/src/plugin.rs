@@ -1,7 +1,10 @@
 //! Out-of-tree sources: executables that are found, started, spoken to and stopped.
 //!
 //! * [`discover`]: by file name, in which directories
+//! * `trust`: who else could have written it
 //! * `executable`: what is no program is told before it is run
+//! * [`lock`]: whether it is the one that was locked
+//! * `program`: what was checked is what is executed
 //! * `exec`: the shim that becomes the plugin
 //! * `process`: the process group and its end
 //! * `greeting`, `connect`: handshake line and socket
@@ -23,13 +26,16 @@ mod executable;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod greeting;
+pub mod lock;
 mod logs;
 mod process;
+mod program;
 mod running;
 mod socket_dir;
 mod start;
 mod status;
 mod supervisor;
+mod trust;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -47,6 +53,10 @@ pub struct Settings {
     pub shim: Option<PathBuf>,
     /// Further environment variables that plugins inherit.
     pub inherit: Vec<String>,
+    /// Directories in which it does not matter who could have written a plugin.
+    pub trusted: Vec<PathBuf>,
+    /// Which digests plugins are to have.
+    pub lock: lock::Rule,
     /// From its start to its answer to `Init`.
     pub start_timeout: Duration,
     /// Until a call is answered.
@@ -70,6 +80,8 @@ impl Default for Settings {
         Self {
             shim: None,
             inherit: Vec::new(),
+            trusted: Vec::new(),
+            lock: lock::Rule::default(),
             start_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
@@ -134,6 +146,7 @@ impl Plugin {
     ///
     /// # Errors
     ///
+    /// * [`Error::Refused`]: somebody else could have written the file, or it is not the one of the lock file
     /// * [`Error::Unexecutable`]: the file cannot be executed
     /// * [`Error::Start`]: it did not become ready, and its process is gone
     /// * [`Error::Source`]: it refused the options

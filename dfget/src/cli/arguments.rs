@@ -8,7 +8,11 @@ use regex::Regex;
 use tracing::level_filters::LevelFilter;
 
 use super::values;
-use crate::{download::Wanted, plugin::RESTARTS, verify::Expected};
+use crate::{
+    download::Wanted,
+    plugin::{RESTARTS, lock},
+    verify::Expected,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,6 +78,8 @@ pub(super) enum PluginSubcommands {
         /// Its scheme
         name: String,
     },
+    /// Write the sha256 of each plugin to the lock file
+    Lock,
 }
 
 #[derive(Args)]
@@ -212,6 +218,18 @@ pub(super) struct PluginArguments {
     /// Give up on a silent plugin that answers no health check in this time, where --speed-time is longer
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m", global = true)]
     pub(super) plugin_hang_timeout: Duration,
+    /// Start plugins that are in this directory whoever could have written them; repeatable
+    #[arg(long = "trust-plugin-dir", value_name = "DIR", global = true)]
+    pub(super) trusted: Vec<PathBuf>,
+    /// What to do about a plugin that is not the one of the lock file, if there is one: off, warn or enforce
+    #[arg(long, value_name = "MODE", value_parser = values::lock_mode, default_value = "warn", global = true)]
+    pub(super) plugin_lock: lock::Mode,
+    /// Refuse a plugin that is not the one of the lock file, as --plugin-lock enforce does
+    #[arg(long, global = true)]
+    pub(super) locked: bool,
+    /// The lock file [default: $XDG_CONFIG_HOME/dragonfly/plugins.lock, else /etc/dragonfly/plugins.lock]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) plugin_lock_file: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -35,7 +35,8 @@ use crate::error::Error;
 const NO_SETTINGS: [&str; 3] = ["config", "help", "version"];
 
 /// Settings that answer the same question: the first yields where one of the others was given nearer.
-const YIELDS: [(&str, &[&str]); 5] = [
+const YIELDS: [(&str, &[&str]); 6] = [
+    ("locked", &["plugin-lock"]),
     ("quiet", &["verbose"]),
     ("log-level", &["quiet", "verbose"]),
     ("no-progress", &["show-progress"]),

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::download::Wanted;
+use crate::{download::Wanted, plugin::lock};
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -37,6 +37,21 @@ pub(super) fn pinned(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((scheme, path)) if !scheme.is_empty() && !path.is_empty() => Ok((scheme.to_owned(), path.into())),
         _ => Err("it is not SCHEME=PATH".into()),
+    }
+}
+
+/// What is said elsewhere than on the command line says nothing of a current directory.
+pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err("it does not begin with `/`".into()) }
+}
+
+pub(super) fn lock_mode(text: &str) -> Result<lock::Mode, String> {
+    match text {
+        "off" => Ok(lock::Mode::Off),
+        "warn" => Ok(lock::Mode::Warn),
+        "enforce" => Ok(lock::Mode::Enforce),
+        _ => Err("it is none of off, warn and enforce".into()),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Root {
     /// `None` if it is but planned: nothing is beneath it.
     directory: Option<Arc<OwnedFd>>,
     path: PathBuf,
+    /// Directories beneath into which nothing is written.
+    closed: Vec<PathBuf>,
     /// The directory of the last file: its neighbours come next.
     last: Mutex<Option<(SafeRelativePath, Arc<OwnedFd>)>>,
 }
@@ -64,7 +66,7 @@ impl Root {
         let directory = openat(CWD, path, DIRECTORY, Mode::empty());
         let directory = directory.map_err(|errno| io_error("open the directory", path)(errno.into()))?;
         let directory = Some(Arc::new(directory));
-        Ok(Self { is_new: false, directory, path: path.to_owned(), last: Mutex::default() })
+        Ok(Self { is_new: false, directory, path: path.to_owned(), closed: Vec::new(), last: Mutex::default() })
     }
 
     /// `path` if it is a directory, and else one that is not made.
@@ -74,8 +76,15 @@ impl Root {
             is_new: false,
             directory: None,
             path: path.to_owned(),
+            closed: Vec::new(),
             last: Mutex::default(),
         })
+    }
+
+    /// Nothing is written to these directories, paths from here, and to what is in them.
+    #[must_use]
+    pub fn without(self, closed: Vec<PathBuf>) -> Self {
+        Self { closed, ..self }
     }
 
     /// There is no tree: what was made for it goes again.
@@ -90,7 +99,7 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// * [`Error::PathRefused`]: a symlink, or a file, has the name of one of them
+    /// * [`Error::PathRefused`]: a symlink, or a file, has the name of one of them; or nothing is written there
     /// * [`Error::LocalIo`]: one cannot be made
     pub fn make_directory(&self, path: &SafeRelativePath) -> Result<(), Error> {
         self.directory_at(path, true).map(drop)
@@ -132,6 +141,9 @@ impl Root {
 
     /// `None` if it is not there and not to be made.
     fn directory_at(&self, path: &SafeRelativePath, make: bool) -> Result<Option<Arc<OwnedFd>>, Error> {
+        if self.closed.iter().any(|closed| Path::new(path.as_str()).starts_with(closed)) {
+            return Err(self.refused(path, Error::PLACE_OF_PLUGINS));
+        }
         let Some(root) = &self.directory else { return Ok(None) };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, directory)) = last.as_ref().filter(|(held, _)| held == path) {

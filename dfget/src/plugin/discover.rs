@@ -15,6 +15,9 @@ pub struct SearchPath {
     pub pinned: BTreeMap<String, PathBuf>,
     /// Directories, the first one first.
     pub directories: Vec<PathBuf>,
+    /// Parts of `DFGET_PLUGIN_DIR` in which nothing is looked for, because they mean whatever directory is the current
+    /// one.
+    pub ignored: Vec<PathBuf>,
 }
 
 /// A file that looks like a plugin.
@@ -39,12 +42,15 @@ impl Candidate {
 impl SearchPath {
     /// `explicit` directories, then those of `DFGET_PLUGIN_DIR`, then the default ones.
     ///
-    /// A default directory that does not exist is left out, unless there would be none at all to show.
+    /// A default directory that does not exist is left out, unless there would be none at all to show. A relative one is
+    /// beneath the current directory if it is explicit, and ignored if it is listed.
     #[must_use]
     pub fn new(pinned: BTreeMap<String, PathBuf>, explicit: Vec<PathBuf>) -> Self {
-        let listed = env::var_os("DFGET_PLUGIN_DIR").unwrap_or_default();
-        let mut directories = explicit;
-        directories.extend(env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()));
+        let listed = env::var_os("DFGET_PLUGIN_DIR").filter(|listed| !listed.is_empty());
+        let listed = listed.iter().flat_map(env::split_paths);
+        let (listed, ignored): (Vec<_>, Vec<_>) = listed.partition(|path| path.is_absolute());
+        let explicit = explicit.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path));
+        let mut directories: Vec<_> = explicit.chain(listed).collect();
         let defaults = default_directories();
         directories.extend(defaults.iter().filter(|path| path.is_dir()).cloned());
         if directories.is_empty() {
@@ -52,7 +58,12 @@ impl SearchPath {
         }
         let mut seen = HashSet::new();
         directories.retain(|directory| seen.insert(directory.clone()));
-        Self { pinned, directories }
+        Self { pinned, directories, ignored }
+    }
+
+    /// The directories in which a plugin is found, now or once they exist.
+    pub fn places(&self) -> impl Iterator<Item = PathBuf> {
+        self.directories.iter().cloned().chain(default_directories())
     }
 
     /// The file that serves `scheme`: the first one found.
@@ -149,7 +160,7 @@ mod tests {
         let (first, second) =
             (directory(&["d7y-resource-plugin-a"]), directory(&["d7y-resource-plugin-a", "d7y-resource-plugin-b"]));
         let directories = vec![first.path().into(), second.path().into()];
-        let search = SearchPath { pinned: BTreeMap::new(), directories };
+        let search = SearchPath { pinned: BTreeMap::new(), directories, ignored: Vec::new() };
         assert_eq!(search.find("a").unwrap().path, first.path().join("d7y-resource-plugin-a"));
         let shadowed: Vec<bool> = search.all().into_iter().flat_map(|(_, found)| found).map(|c| c.shadowed).collect();
         assert_eq!(shadowed, [false, true, false]);
@@ -159,7 +170,7 @@ mod tests {
     fn a_pinned_plugin_wins_over_all_directories() {
         let found = directory(&["d7y-resource-plugin-a"]);
         let pinned = BTreeMap::from([("a".to_owned(), PathBuf::from("/opt/my-plugin"))]);
-        let search = SearchPath { pinned, directories: vec![found.path().into()] };
+        let search = SearchPath { pinned, directories: vec![found.path().into()], ignored: Vec::new() };
         assert_eq!(search.find("a").unwrap().path, Path::new("/opt/my-plugin"));
     }
 }

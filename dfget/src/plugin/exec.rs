@@ -7,9 +7,12 @@
 use std::{
     convert::Infallible,
     env,
-    ffi::{CString, OsStr, OsString},
+    ffi::{CStr, CString, OsStr, OsString},
     io::{self, Write},
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::{
+        fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
     path::Path,
     process::ExitCode,
     thread,
@@ -21,9 +24,11 @@ use nix::{
     sys::signal::{SigHandler, Signal},
 };
 use rustix::{
-    fs::Mode,
+    fs::{Mode, fstat, stat},
     process::{self, Pid, Resource, Rlimit},
 };
+
+use super::{executable::Kind, program::Program};
 
 /// By this `argv[0]` dfget knows that it is the shim.
 const ARG0: &str = "dfget-plugin-exec";
@@ -38,12 +43,21 @@ const BUSY_TRIES: u32 = 5;
 /// How long to wait between them.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-/// The command line that makes `dfget`, the executable of this process, the shim for `plugin`.
-pub(super) fn command(dfget: &Path, plugin: &Path) -> std::process::Command {
+/// How the shim gets at the plugin, as its argument says it: a kind, and the descriptor of the file that was checked.
+const BINARY: &str = "binary";
+const SCRIPT: &str = "script";
+const BY_PATH: &str = "path";
+
+/// The command line that makes `dfget`, the executable of this process, the shim for a plugin, and the descriptor that
+/// is to be open until it is executed.
+pub(super) fn command(dfget: &Path, program: &Program) -> io::Result<(std::process::Command, Option<OwnedFd>)> {
     use std::os::unix::process::CommandExt;
+    let handle = if cfg!(target_os = "linux") { program.inheritable()? } else { None };
+    let kind = if program.kind == Kind::Script { SCRIPT } else { BINARY };
+    let manner = handle.as_ref().map_or_else(|| BY_PATH.into(), |handle| format!("{kind} {}", handle.as_raw_fd()));
     let mut command = std::process::Command::new(dfget);
-    command.arg0(ARG0).arg(std::process::id().to_string()).arg(plugin);
-    command
+    command.arg0(ARG0).arg(std::process::id().to_string()).arg(manner).arg(&program.path);
+    Ok((command, handle))
 }
 
 /// The reason, if `line` is the shim's.
@@ -59,14 +73,14 @@ pub fn run_if_asked() -> Option<ExitCode> {
     if arguments.next().as_deref() != Some(OsStr::new(ARG0)) {
         return None;
     }
-    let (host, plugin) = (arguments.next()?, arguments.next()?);
-    let Err(error) = become_plugin(host.to_str().and_then(|pid| pid.parse().ok())?, &plugin);
+    let (host, manner, plugin) = (arguments.next()?, arguments.next()?, arguments.next()?);
+    let Err(error) = become_plugin(host.to_str().and_then(|pid| pid.parse().ok())?, manner.to_str()?, &plugin);
     // Nobody is left to tell if this fails, too.
     let _ = writeln!(io::stdout(), "{FAILURE}{}", error.raw_os_error().unwrap_or_default());
     Some(ExitCode::FAILURE)
 }
 
-fn become_plugin(host: i32, plugin: &OsStr) -> io::Result<Infallible> {
+fn become_plugin(host: i32, manner: &str, plugin: &OsStr) -> io::Result<Infallible> {
     end_with_host(host)?;
     let no_core = Rlimit { current: Some(0), maximum: Some(0) };
     process::setrlimit(Resource::Core, no_core)?;
@@ -74,7 +88,7 @@ fn become_plugin(host: i32, plugin: &OsStr) -> io::Result<Infallible> {
     close_fds::set_fds_cloexec(3, &[]);
     restore_signals()?;
     allow_own_files();
-    execute(plugin)
+    execute(manner, plugin)
 }
 
 #[cfg(target_os = "linux")]
@@ -106,16 +120,48 @@ fn allow_own_files() {
     process::umask(umask - Mode::RWXU);
 }
 
-fn execute(plugin: &OsStr) -> io::Result<Infallible> {
+fn execute(manner: &str, plugin: &OsStr) -> io::Result<Infallible> {
     let path = CString::new(plugin.as_bytes())?;
     let environment: Vec<CString> = env::vars_os().filter_map(variable).collect();
     for _ in 1..BUSY_TRIES {
-        match nix::unistd::execve(&path, &[&path], &environment) {
+        match execute_once(manner, &path, &environment) {
             Err(Errno::ETXTBSY) => thread::sleep(BUSY_PAUSE),
             executed => return Ok(executed?),
         }
     }
-    Ok(nix::unistd::execve(&path, &[&path], &environment)?)
+    Ok(execute_once(manner, &path, &environment)?)
+}
+
+fn execute_once(manner: &str, path: &CStr, environment: &[CString]) -> nix::Result<Infallible> {
+    match manner.split_once(' ').and_then(|(kind, number)| Some((kind, number.parse().ok()?))) {
+        Some((BINARY, number)) => execute_handle(number, path, environment),
+        Some((_, number)) if !is_still(path, number) => Err(Errno::ESTALE),
+        _ => nix::unistd::execve(path, &[path], environment),
+    }
+}
+
+/// Whether the path leads to what was checked.
+fn is_still(path: &CStr, number: RawFd) -> bool {
+    let checked = fstat(handle(number));
+    let found = stat(path);
+    checked
+        .is_ok_and(|checked| found.is_ok_and(|found| (found.st_dev, found.st_ino) == (checked.st_dev, checked.st_ino)))
+}
+
+#[cfg(target_os = "linux")]
+fn execute_handle(number: RawFd, path: &CStr, environment: &[CString]) -> nix::Result<Infallible> {
+    nix::unistd::fexecve(handle(number), &[path], environment)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn execute_handle(_: RawFd, path: &CStr, environment: &[CString]) -> nix::Result<Infallible> {
+    nix::unistd::execve(path, &[path], environment)
+}
+
+#[allow(unsafe_code)]
+fn handle(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the host has opened it for this process, in which nobody closes it.
+    unsafe { BorrowedFd::borrow_raw(number) }
 }
 
 fn variable((name, value): (OsString, OsString)) -> Option<CString> {
@@ -123,4 +169,28 @@ fn variable((name, value): (OsString, OsString)) -> Option<CString> {
     text.push(b'=');
     text.extend(value.into_vec());
     CString::new(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::fd::AsRawFd};
+
+    use super::*;
+
+    /// What is refused is not executed: so this test lives on.
+    #[test]
+    fn a_script_that_was_exchanged_after_it_was_checked_is_not_executed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("script");
+        fs::write(&path, "#!/bin/sh\n").unwrap();
+        let checked = fs::File::open(&path).unwrap();
+        let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+        assert!(is_still(&name, checked.as_raw_fd()));
+        fs::write(directory.path().join("other"), "#!/bin/sh\n").unwrap();
+        fs::rename(directory.path().join("other"), &path).unwrap();
+        let manner = format!("{SCRIPT} {}", checked.as_raw_fd());
+        assert_eq!(execute_once(&manner, &name, &[]).unwrap_err(), Errno::ESTALE);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(execute_once(&manner, &name, &[]).unwrap_err(), Errno::ESTALE);
+    }
 }

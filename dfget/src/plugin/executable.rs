@@ -3,11 +3,11 @@
 use std::{
     env,
     ffi::OsStr,
-    fs::{self, File},
-    io::{self, Read},
+    fs::{self, File, FileType},
+    io,
     os::unix::{
         ffi::OsStrExt,
-        fs::{FileTypeExt, PermissionsExt},
+        fs::{FileExt, FileTypeExt, PermissionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -22,15 +22,35 @@ const SCRIPT_LINE: usize = 256;
 /// Length of a 64-bit ELF header.
 const ELF_HEADER: usize = 64;
 
-/// Checks that `path` is a regular file with the right to be executed, and a program of this machine or a script
-/// whose interpreter is there.
+/// Who is to execute a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The kernel.
+    Binary,
+    /// An interpreter, which the kernel hands its path.
+    Script,
+}
+
+/// Checks that what is at `path` is a regular file with the right to be executed.
 ///
 /// # Errors
 ///
 /// * [`Error::Unexecutable`]: it is not, and why
-pub(super) fn check(path: &Path) -> Result<(), Error> {
-    let refuse = |(fact, hint)| Error::Unexecutable { path: path.to_owned(), fact, hint };
-    check_file(path).and_then(|()| check_content(path)).map_err(refuse)
+pub(super) fn check_file(path: &Path, kind: FileType) -> Result<(), Error> {
+    check_kind(path, kind).map_err(refuse(path))
+}
+
+/// Checks that `file`, which is at `path`, is a program of this machine or a script whose interpreter is there.
+///
+/// # Errors
+///
+/// * [`Error::Unexecutable`]: it is not, and why
+pub(super) fn check_content(path: &Path, file: &File) -> Result<Kind, Error> {
+    judge(file).map_err(refuse(path))
+}
+
+fn refuse(path: &Path) -> impl FnOnce(Refusal) -> Error {
+    |(fact, hint)| Error::Unexecutable { path: path.to_owned(), fact, hint }
 }
 
 /// A fact and the next step.
@@ -44,8 +64,7 @@ fn unreadable(error: &io::Error) -> Refusal {
     refusal(error.to_string(), "")
 }
 
-fn check_file(path: &Path) -> Result<(), Refusal> {
-    let kind = fs::metadata(path).map_err(|error| unreadable(&error))?.file_type();
+fn check_kind(path: &Path, kind: FileType) -> Result<(), Refusal> {
     let is_not = |what| refusal(format!("it is a {what}"), "a plugin is a regular file");
     match kind {
         _ if kind.is_dir() => Err(is_not("directory")),
@@ -63,27 +82,33 @@ fn may_not(path: &Path) -> Refusal {
     refusal("it has no right to be executed", format!("chmod +x {}", path.display()))
 }
 
-fn check_content(path: &Path) -> Result<(), Refusal> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        // It may be executed and not read: then the kernel is the one to judge.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
-        Err(error) => return Err(unreadable(&error)),
-    };
-    let mut head = Vec::new();
-    file.by_ref().take(SCRIPT_LINE as u64).read_to_end(&mut head).map_err(|error| unreadable(&error))?;
+fn judge(file: &File) -> Result<Kind, Refusal> {
+    let head = head(file).map_err(|error| unreadable(&error))?;
     let length = file.metadata().map_err(|error| unreadable(&error))?.len();
     match head.as_slice() {
         [] => Err(refusal("it is empty", "install it again")),
-        [b'#', b'!', line @ ..] => check_script(line),
-        [0x7f, b'E', b'L', b'F', ..] if cfg!(target_os = "linux") => check_elf(&head, length),
+        [b'#', b'!', line @ ..] => check_script(line).map(|()| Kind::Script),
+        [0x7f, b'E', b'L', b'F', ..] if cfg!(target_os = "linux") => check_elf(&head, length).map(|()| Kind::Binary),
         // Mach-O, one architecture or several.
-        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] if cfg!(target_os = "macos") => Ok(()),
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] if cfg!(target_os = "macos") => {
+            Ok(Kind::Binary)
+        }
         _ if looks_like_html(&head) => {
             Err(refusal("it is an HTML page", "was an error page downloaded as the plugin?"))
         }
         _ => Err(refusal("it is neither a program nor a script", "a script begins with `#!` and its interpreter")),
     }
+}
+
+/// Not by the position of the descriptor, which others have, too.
+fn head(file: &File) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; SCRIPT_LINE];
+    let mut length = 0;
+    while let read @ 1.. = file.read_at(&mut head[length..], length as u64)? {
+        length += read;
+    }
+    head.truncate(length);
+    Ok(head)
 }
 
 fn looks_like_html(head: &[u8]) -> bool {
@@ -179,6 +204,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::plugin::program::Program;
 
     /// What is said of an executable file with this content.
     fn verdict(content: &[u8]) -> String {
@@ -186,7 +212,7 @@ mod tests {
         let path = directory.path().join("d7y-resource-plugin-x");
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        check(&path).map_or_else(|error| error.to_string(), |()| "fine".into())
+        Program::open(&path, &[]).map_or_else(|error| error.to_string(), |_| "fine".into())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,12 +17,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::exec;
+use super::{exec, program::Program};
 use crate::error::Ending;
 
 /// What to start.
 pub(super) struct Launch<'a> {
-    pub(super) plugin: &'a Path,
+    pub(super) program: &'a Program,
     /// All of it: nothing is inherited.
     pub(super) environment: Vec<(OsString, OsString)>,
     /// dfget's own executable, to be the shim; `None` executes the plugin directly, without what the shim sets up.
@@ -49,7 +49,7 @@ impl Process {
     /// One thread does both, and is busy with it all the time, because Linux ties the parent-death signal to the *thread* that forked: one that ended
     /// early, such as an idle one of a pool, would take the plugin with it.
     pub(super) async fn spawn(launch: Launch<'_>) -> io::Result<(Self, Pipes)> {
-        let command = command(launch);
+        let command = command(launch)?;
         let (started, start) = oneshot::channel();
         let (ending, ended) = watch::channel(None);
         tokio::task::spawn_blocking(move || keep(command, started, &ending));
@@ -123,24 +123,32 @@ impl Group {
     }
 }
 
-fn command(launch: Launch<'_>) -> Command {
-    let mut command = match &launch.shim {
-        Some(dfget) => exec::command(dfget, launch.plugin),
-        None => Command::new(launch.plugin),
+/// A command, and what is to be open until it is started.
+type Prepared = (Command, Option<OwnedFd>);
+
+fn command(launch: Launch<'_>) -> io::Result<Prepared> {
+    let (mut command, handle) = match &launch.shim {
+        Some(dfget) => exec::command(dfget, launch.program)?,
+        None => (Command::new(&launch.program.path), None),
     };
     command.env_clear().envs(launch.environment).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    Ok((command, handle))
 }
 
 type Started = (Arc<Group>, [OwnedFd; 3]);
 
 /// The keeper's life: start the plugin, wait for its end, clear away.
-fn keep(mut command: Command, started: oneshot::Sender<io::Result<Started>>, ending: &watch::Sender<Option<Ending>>) {
+fn keep(
+    (mut command, handle): Prepared,
+    started: oneshot::Sender<io::Result<Started>>,
+    ending: &watch::Sender<Option<Ending>>,
+) {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return drop(started.send(Err(error))),
     };
+    drop(handle);
     let leader = Pid::from_child(&child);
     let group = Arc::new(Group { leader, reaped: Mutex::new(false) });
     let pipes = [

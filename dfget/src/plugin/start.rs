@@ -26,10 +26,11 @@ use super::{
     Settings,
     connect::connect,
     discover::Candidate,
-    environment, executable,
+    environment,
     greeting::{Greeting, NoGreeting},
     logs::Logs,
     process::{Launch, Pipes, Process},
+    program::Program,
     running::{Drains, Running},
     socket_dir::{self, SocketDir},
     status,
@@ -52,6 +53,7 @@ const HOST: &str = concat!("dfget/", env!("CARGO_PKG_VERSION"));
 ///
 /// # Errors
 ///
+/// * [`Error::Refused`]: somebody else could have written the file, or it is not the one of the lock file
 /// * [`Error::Unexecutable`]: the file cannot be executed
 /// * [`Error::Start`]: it did not become ready, and the process is gone
 /// * [`Error::Source`]: it refused the options
@@ -61,9 +63,9 @@ pub(super) async fn start(
     options: Option<&Options>,
     settings: &Settings,
 ) -> Result<Running, Error> {
-    executable::check(&candidate.path)?;
     let begun = Instant::now();
-    let mut launched = Launched::new(candidate, settings).await?;
+    let program = Program::check(candidate, settings).await?;
+    let mut launched = Launched::new(candidate, &program, settings).await?;
     let ready = match timeout(settings.start_timeout, launched.become_ready(candidate, options)).await {
         Ok(ready) => ready,
         Err(_) => Err(launched.unfinished(settings.start_timeout)),
@@ -123,13 +125,11 @@ impl From<NoGreeting> for Failure {
 }
 
 impl Launched {
-    async fn new(candidate: &Candidate, settings: &Settings) -> Result<Self, Error> {
+    async fn new(candidate: &Candidate, program: &Program, settings: &Settings) -> Result<Self, Error> {
         let failed = |action| move |source| Error::LocalIo { action, path: candidate.path.clone(), source };
         let socket_dir = SocketDir::create().map_err(failed("make a directory for the socket of"))?;
-        // A path without a slash would mean the current directory here, and something in PATH elsewhere.
-        let plugin = std::path::absolute(&candidate.path).map_err(failed("find"))?;
         let launch = Launch {
-            plugin: &plugin,
+            program,
             environment: environment::of_plugin(socket_dir.path(), &settings.inherit),
             shim: settings.shim.clone(),
         };
@@ -232,6 +232,7 @@ impl Launched {
 fn not_executed(path: &Path, error: &io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::NotFound => "the interpreter or the dynamic loader that it names is missing",
+        io::ErrorKind::StaleNetworkFileHandle => "it was replaced while it was being started: run it again",
         io::ErrorKind::PermissionDenied => "its file system may be mounted noexec",
         _ => "",
     };

@@ -11,6 +11,7 @@ mod interruption;
 use std::{
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
 };
 
 use fastrand::Rng;
@@ -103,12 +104,13 @@ impl History {
     fn run(&mut self, interruption: Interruption) -> Run {
         self.story.push(format!("{:?}, {interruption:?}", self.content));
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
-        let mut dfget = self.test.get(&self.url(interruption)).args(&arguments).arg("--overwrite").last();
+        let deaths = self.test.path(&format!("deaths-{}", self.story.len()));
+        let mut dfget = self.test.get(&self.url(interruption, &deaths)).args(&arguments).arg("--overwrite").last();
         if self.has_digest {
             dfget = dfget.arg("--digest").arg(format!("sha256:{}", Digest::of_content(self.content)));
         }
         let mut started = dfget.start();
-        interruption.happen(&mut started);
+        interruption.happen(&mut started, &deaths);
         let run = started.finish();
         self.check(&run, interruption);
         run
@@ -128,11 +130,10 @@ impl History {
     }
 
     /// Shown it is the same for all versions and interruptions: values are hidden.
-    fn url(&self, interruption: Interruption) -> String {
+    fn url(&self, interruption: Interruption, deaths: &Path) -> String {
         let Content { seed, size } = self.content;
         let length = if self.no_length { "&no-length=" } else { "" };
-        let deaths = self.test.path(&format!("deaths-{}", self.story.len()));
-        format!("good://h/file?size={size}&seed={seed}&{}{length}", interruption.query(&deaths))
+        format!("good://h/file?size={size}&seed={seed}&{}{length}", interruption.query(deaths))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use crate::harness::{Run, TestEnv};
+use crate::harness::{Run, TestEnv, set_mode};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -145,4 +145,30 @@ fn ten_kills_in_one_download_cost_ten_restarts_and_no_byte_twice() {
     let opened: Vec<u64> = begins.collect();
     assert_eq!(run.count("plugin_restarted"), 10);
     assert_eq!(opened, [vec![0], offsets("retried")].concat(), "each stream begins where the one before it stopped");
+}
+
+#[test]
+fn a_plugin_that_was_replaced_meanwhile_is_checked_again() {
+    let (test, url) = (TestEnv::new(), "good://h/file?size=1000000&hold-at=600000");
+    let mut dfget = test.get(url).start();
+    dfget.wait_for_bytes(600_000);
+    let plugin = test.path("plugins/d7y-resource-plugin-good");
+    // A file of its own, not another name of the one that all tests share.
+    fs::copy(&plugin, test.path("another")).unwrap();
+    set_mode(&test.path("another"), 0o777);
+    fs::rename(test.path("another"), plugin).unwrap();
+    dfget.kill_plugin();
+    dfget.finish().failed_saying(11, &["it is restarted", "refused", "d7y-resource-plugin-good", "0777"]);
+}
+
+#[test]
+fn a_plugin_that_is_gone_meanwhile_cannot_be_restarted() {
+    let (test, url) = (TestEnv::new(), "good://h/file?size=1000000&hold-at=600000");
+    let mut dfget = test.get(url).start();
+    dfget.wait_for_bytes(600_000);
+    fs::remove_file(test.path("plugins/d7y-resource-plugin-good")).unwrap();
+    dfget.kill_plugin();
+    dfget
+        .finish()
+        .failed_saying(12, &["it is restarted", "d7y-resource-plugin-good cannot be executed", "No such file"]);
 }

@@ -24,12 +24,17 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Values of a form that clap leaves to others, as it would show them.
+    /// Values of a form that clap leaves to others, as it would show them; and paths of plugins, which may be relative
+    /// only where the user names them here and now.
     pub(super) fn new(key: &str, values: Vec<OsString>, origin: Origin) -> Result<Self, Error> {
-        let form = match key {
-            "header" => values::header,
-            "opt" => values::pair,
-            _ => |_: &str| Ok(Default::default()),
+        let form: fn(&str) -> Result<(), String> = match key {
+            "header" => |text| values::header(text).map(drop),
+            "opt" => |text| values::pair(text).map(drop),
+            "plugin" => {
+                |text| values::pinned(text).and_then(|(_, path)| values::absolute(&path.to_string_lossy())).map(drop)
+            }
+            "plugin-dir" | "plugin-lock-file" | "trust-plugin-dir" => |text| values::absolute(text).map(drop),
+            _ => |_| Ok(()),
         };
         let refused = values.iter().find_map(|value| form(&value.to_string_lossy()).err());
         refused.map_or(Ok(()), |why| Err(origin.refuse(key, &why)))?;

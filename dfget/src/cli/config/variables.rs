@@ -41,6 +41,11 @@ impl Surroundings {
         Self { variables, files: files.collect() }
     }
 
+    /// Where the lock file is looked for: beside each file of settings.
+    pub(crate) fn lock_files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.with_file_name("plugins.lock")).collect()
+    }
+
     /// What the variables say. An empty one says nothing.
     pub(super) fn settings(&self, command: &Command) -> Result<BTreeMap<String, Given>, Error> {
         if self.variables.is_empty() {

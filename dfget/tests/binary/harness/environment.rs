@@ -25,7 +25,7 @@ impl TestEnv {
         // Not in TMPDIR, which may be so long that dfget turns to `/tmp` for its sockets, out of our sight.
         let root = tempfile::Builder::new().prefix("dft-").tempdir_in("/tmp").expect("/tmp is writable");
         for name in ["plugins", "clean", "work", "tmp", "home"] {
-            fs::create_dir(root.path().join(name)).expect("the directory is new");
+            make_directory(&root.path().join(name));
         }
         let test = Self { root };
         test.install_into("clean", &faultplug(), "good");
@@ -55,6 +55,8 @@ impl TestEnv {
         let path = self.plugin_path(directory, scheme);
         let linked = fs::hard_link(program, &path);
         linked.or_else(|_| fs::copy(program, &path).map(drop)).expect("the program is built");
+        // Under a umask of 0002 cargo builds what a group may write, which dfget does not start.
+        set_mode(&path, 0o755);
         path
     }
 
@@ -68,7 +70,7 @@ impl TestEnv {
 
     fn plugin_path(&self, directory: &str, scheme: &str) -> PathBuf {
         let directory = self.path(directory);
-        fs::create_dir_all(&directory).expect("the directory is writable");
+        make_directory(&directory);
         directory.join(format!("d7y-resource-plugin-{scheme}"))
     }
 
@@ -110,6 +112,14 @@ impl TestEnv {
     /// dfget with these arguments, which download nothing.
     pub(crate) fn dfget(&self, arguments: &[&str]) -> Dfget<'_> {
         Dfget::command(self, arguments)
+    }
+}
+
+/// A directory to which only its owner may write, whatever the umask.
+fn make_directory(path: &Path) {
+    if !path.exists() {
+        fs::create_dir(path).expect("the directory it is in is writable");
+        set_mode(path, 0o755);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What ends a run before its time.
 
-use std::{path::Path, thread, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use fastrand::Rng;
 use rustix::process::Signal;
@@ -78,7 +78,8 @@ impl Interruption {
         format!("hold-at={}&die-at={}&fail-at={}&deaths={deaths}&times={times}", at(held), at(dies), at(fails))
     }
 
-    pub(super) fn happen(self, dfget: &mut Started<'_>) {
+    /// `deaths` is as in [`query`](Self::query).
+    pub(super) fn happen(self, dfget: &mut Started<'_>, deaths: &Path) {
         match self {
             Self::None | Self::Death(..) | Self::Cut(_) => {}
             Self::Signal(signal, moment) => {
@@ -87,6 +88,8 @@ impl Interruption {
             }
             Self::PluginKilled(moment) => {
                 moment.wait(dfget);
+                // The one that follows does not hold, even if this one has not come to it.
+                fs::write(deaths, "+").expect("there is room for it");
                 dfget.kill_plugin();
             }
             Self::BothKilled(moment) => {
