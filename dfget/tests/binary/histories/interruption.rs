@@ -10,13 +10,16 @@ use crate::harness::{Run, Started};
 /// The longest after its start that a run is interrupted, where bytes do not say when: many are over by then.
 const LATEST: u64 = 150;
 
+/// What plugins die of at once: Rust's own handler takes a first SIGSEGV for one of a stack that is well.
+const FATAL: [Signal; 2] = [Signal::KILL, Signal::ABORT];
+
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Interruption {
     None,
     /// dfget gets a signal.
     Signal(Signal, Moment),
-    /// The plugin is killed by somebody.
-    PluginKilled(Moment),
+    /// The plugin gets a signal from somebody.
+    PluginSignal(Signal, Moment),
     /// dfget and the plugin are killed at the same time.
     BothKilled(Moment),
     /// The plugin dies by itself at this byte.
@@ -49,7 +52,7 @@ impl Interruption {
             3 => Self::Signal(Signal::TERM, moment),
             4 => Self::Signal(Signal::HUP, moment),
             5..=7 => Self::Signal(Signal::KILL, moment),
-            8 if rng.bool() => Self::PluginKilled(moment),
+            8 if rng.bool() => Self::PluginSignal(FATAL[rng.usize(..FATAL.len())], moment),
             8 => Self::BothKilled(moment),
             9 => Self::Death(at),
             _ => Self::Cut(at),
@@ -60,7 +63,7 @@ impl Interruption {
     pub(super) fn query(self) -> String {
         let at = |at: Option<u64>| at.map_or("never".to_owned(), |at| at.to_string());
         let held = match self {
-            Self::Signal(_, Moment::Held(at)) | Self::PluginKilled(Moment::Held(at)) => Some(at),
+            Self::Signal(_, Moment::Held(at)) | Self::PluginSignal(_, Moment::Held(at)) => Some(at),
             Self::BothKilled(Moment::Held(at)) => Some(at),
             _ => None,
         };
@@ -79,13 +82,13 @@ impl Interruption {
                 moment.wait(dfget);
                 dfget.signal(signal);
             }
-            Self::PluginKilled(moment) => {
+            Self::PluginSignal(signal, moment) => {
                 moment.wait(dfget);
-                dfget.kill_plugin();
+                dfget.signal_plugin(signal);
             }
             Self::BothKilled(moment) => {
                 moment.wait(dfget);
-                dfget.kill_plugin();
+                dfget.signal_plugin(Signal::KILL);
                 dfget.signal(Signal::KILL);
             }
         }
@@ -99,7 +102,7 @@ impl Interruption {
                 Self::None => false,
                 Self::Signal(signal, _) => ended_by(signal),
                 // 13: it was not ready yet.
-                Self::PluginKilled(_) => matches!(run.code(), Some(13 | 14)),
+                Self::PluginSignal(..) => matches!(run.code(), Some(13 | 14)),
                 Self::BothKilled(_) => ended_by(Signal::KILL) || matches!(run.code(), Some(13 | 14)),
                 Self::Death(_) => run.code() == Some(14),
                 Self::Cut(_) => run.code() == Some(20),
