@@ -108,29 +108,43 @@ pub fn assembly(bytes: &[u8]) {
     assert_fits(asked, &opened);
     let asked_for = asked.length.filter(|_| opened.range.start == asked.start);
     let most = opened.range.length.into_iter().chain(asked_for).min();
-    let (mut got, mut ended) = (0_u128, false);
+    let mut accepted = Accepted { range: opened.range, most, got: 0, ended: false };
     while !draw.is_empty() {
         let next = opened.range.start.saturating_add(assembly.received());
         let message = draw_message(&mut draw, next);
         let Ok(step) = assembly.accept(message.clone()) else { return };
-        assert!(!ended, "{message:?} came after End");
-        match (step, message.event) {
+        accepted.take(step, message.event);
+        assert_eq!(u128::from(assembly.received()), accepted.got);
+    }
+}
+
+/// What was accepted so far, counted without a bound.
+struct Accepted {
+    range: Range,
+    most: Option<u64>,
+    got: u128,
+    ended: bool,
+}
+
+impl Accepted {
+    fn take(&mut self, step: Step, event: Option<Event>) {
+        assert!(!self.ended, "{event:?} came after End");
+        match (step, event) {
             (Step::Body(BodyEvent::Chunk(data)), Some(Event::Chunk(chunk))) => {
-                assert_eq!(u128::from(chunk.offset), u128::from(opened.range.start) + got);
-                got += data.len() as u128;
+                assert_eq!(u128::from(chunk.offset), u128::from(self.range.start) + self.got);
+                self.got += data.len() as u128;
+                assert!(self.most.is_none_or(|most| self.got <= most.into()), "{} bytes were accepted", self.got);
             }
             (Step::Body(BodyEvent::Waiting(reason)), Some(Event::Waiting(_))) => assert_harmless(&reason),
             (Step::End, Some(Event::End(end))) => {
-                assert_eq!(u128::from(end.total), got);
-                assert!(opened.range.length.is_none_or(|announced| u128::from(announced) == got));
-                ended = true;
+                assert_eq!(u128::from(end.total), self.got);
+                assert!(self.range.length.is_none_or(|announced| u128::from(announced) == self.got));
+                self.ended = true;
             }
             (Step::Empty, Some(Event::Chunk(Chunk { data, .. }))) => assert!(data.is_empty()),
             (Step::Empty, None) => {}
             (step, event) => panic!("{event:?} was taken for {step:?}"),
         }
-        assert_eq!(u128::from(assembly.received()), got);
-        assert!(most.is_none_or(|most| got <= most.into()), "{got} bytes were accepted");
     }
 }
 

@@ -9,6 +9,8 @@ mod damage;
 mod interruption;
 
 use std::{
+    collections::BTreeMap,
+    fmt,
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
@@ -38,6 +40,7 @@ fn whatever_happened_before_a_complete_output_is_the_right_one() {
     let seed = number("DFGET_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
     let histories = number("DFGET_HISTORIES").unwrap_or(HISTORIES);
     say(&format!("{histories} histories from DFGET_SEED={seed}"));
+    let mut tally = Tally::default();
     for seed in seed..seed + histories {
         let mut history = History::new(seed);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| history.play())) {
@@ -45,6 +48,39 @@ fn whatever_happened_before_a_complete_output_is_the_right_one() {
             say(&format!("DFGET_SEED={seed} DFGET_HISTORIES=1 repeats the one that failed:\n  {story}"));
             resume_unwind(panic);
         }
+        tally.add(&history.tally);
+    }
+    say(&tally.to_string());
+}
+
+/// What was done to the runs, and how they ended: an interruption may come too late, or not matter.
+#[derive(Default)]
+struct Tally {
+    runs: u64,
+    interrupted: u64,
+    /// By the signal, or with the exit code.
+    ends: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    fn count(&mut self, interruption: Interruption, run: &Run) {
+        self.runs += 1;
+        self.interrupted += u64::from(!matches!(interruption, Interruption::None));
+        let end = run.code().map_or(format!("signal {}", run.signal().unwrap_or_default()), |code| code.to_string());
+        *self.ends.entry(end).or_default() += 1;
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.interrupted += other.interrupted;
+        other.ends.iter().for_each(|(end, times)| *self.ends.entry(end.clone()).or_default() += times);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ends: Vec<String> = self.ends.iter().map(|(end, times)| format!("{end}: {times}")).collect();
+        write!(f, "{} runs, {} to be interrupted; they ended with {}", self.runs, self.interrupted, ends.join(", "))
     }
 }
 
@@ -67,6 +103,7 @@ struct History {
     flipped: bool,
     /// What was drawn, for whoever is to find the fault.
     story: Vec<String>,
+    tally: Tally,
 }
 
 impl History {
@@ -78,7 +115,18 @@ impl History {
         let (no_length, has_digest) = (rng.u8(..8) == 0, rng.u8(..3) == 0);
         let story = vec![format!("dfget {} no length: {no_length}, digest: {has_digest}", arguments.join(" "))];
         let (test, content) = (TestEnv::new(), versions[0]);
-        Self { test, rng, versions, content, arguments, no_length, has_digest, flipped: false, story }
+        Self {
+            test,
+            rng,
+            versions,
+            content,
+            arguments,
+            no_length,
+            has_digest,
+            flipped: false,
+            story,
+            tally: Tally::default(),
+        }
     }
 
     fn play(&mut self) {
@@ -112,6 +160,7 @@ impl History {
         let mut started = dfget.start();
         interruption.happen(&mut started, &deaths);
         let run = started.finish();
+        self.tally.count(interruption, &run);
         self.check(&run, interruption);
         run
     }

@@ -351,16 +351,16 @@ impl Started<'_> {
         });
     }
 
-    /// Kills the plugin, once it was executed, unless dfget ends before.
-    pub(crate) fn kill_plugin(&mut self) {
+    /// Sends a signal to the plugin, once it was executed, unless dfget ends before.
+    pub(crate) fn signal_plugin(&mut self, signal: Signal) {
         let directory = self.test.path("plugins");
         wait_for("the plugin's process", || {
             let ended = self.child.try_wait().expect("it is ours").is_some();
             let mut found = descendants(self.pid(), self.test.root()).into_iter();
             let plugin = found.find(|process| process.arg0.starts_with(&directory));
             // It may have ended by itself since.
-            let killed = plugin.and_then(|plugin| kill_process(Pid::from_raw(plugin.pid)?, Signal::KILL).ok());
-            (ended || killed.is_some()).then_some(())
+            let sent = plugin.and_then(|plugin| kill_process(Pid::from_raw(plugin.pid)?, signal).ok());
+            (ended || sent.is_some()).then_some(())
         });
     }
 

@@ -10,16 +10,22 @@ use crate::harness::{Run, Started};
 /// The longest after its start that a run is interrupted, where bytes do not say when: many are over by then.
 const LATEST: u64 = 150;
 
+/// Between two signals to a plugin: as it is started again, or a little after.
+const AGAIN: Duration = Duration::from_millis(220);
+
 /// How often dfget starts a plugin anew that dies without progress.
 const RESTARTS: u64 = 3;
+
+/// What plugins die of at once: Rust's own handler takes a first SIGSEGV for one of a stack that is well.
+const FATAL: [Signal; 2] = [Signal::KILL, Signal::ABORT];
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Interruption {
     None,
     /// dfget gets a signal.
     Signal(Signal, Moment),
-    /// The plugin is killed by somebody.
-    PluginKilled(Moment),
+    /// The plugin gets a signal from somebody, and so do those that are started in its place, so many in all.
+    PluginSignal(Signal, Moment, u64),
     /// dfget and the plugin are killed at the same time.
     BothKilled(Moment),
     /// The plugin dies by itself at this byte, and again when it was started anew, so often.
@@ -46,15 +52,15 @@ impl Interruption {
             1 | 2 => Moment::Bytes(at),
             _ => Moment::Held(at),
         };
-        match rng.u8(..11) {
+        match rng.u8(..13) {
             0 => Self::None,
             1 | 2 => Self::Signal(Signal::INT, moment),
             3 => Self::Signal(Signal::TERM, moment),
             4 => Self::Signal(Signal::HUP, moment),
             5..=7 => Self::Signal(Signal::KILL, moment),
-            8 if rng.bool() => Self::PluginKilled(moment),
-            8 => Self::BothKilled(moment),
-            9 => Self::Death(at, if rng.u8(..8) == 0 { RESTARTS + 1 } else { rng.u64(1..=2) }),
+            8 | 9 => Self::PluginSignal(FATAL[rng.usize(..FATAL.len())], moment, rng.u64(1..=RESTARTS)),
+            10 => Self::BothKilled(moment),
+            11 => Self::Death(at, if rng.u8(..8) == 0 { RESTARTS + 1 } else { rng.u64(1..=2) }),
             _ => Self::Cut(at),
         }
     }
@@ -64,7 +70,7 @@ impl Interruption {
     pub(super) fn query(self, deaths: &Path) -> String {
         let at = |at: Option<u64>| at.map_or("never".to_owned(), |at| at.to_string());
         let held = match self {
-            Self::Signal(_, Moment::Held(at)) | Self::PluginKilled(Moment::Held(at)) => Some(at),
+            Self::Signal(_, Moment::Held(at)) | Self::PluginSignal(_, Moment::Held(at), _) => Some(at),
             Self::BothKilled(Moment::Held(at)) => Some(at),
             _ => None,
         };
@@ -86,15 +92,19 @@ impl Interruption {
                 moment.wait(dfget);
                 dfget.signal(signal);
             }
-            Self::PluginKilled(moment) => {
+            Self::PluginSignal(signal, moment, times) => {
                 moment.wait(dfget);
                 // The one that follows does not hold, even if this one has not come to it.
                 fs::write(deaths, "+").expect("there is room for it");
-                dfget.kill_plugin();
+                dfget.signal_plugin(signal);
+                for _ in 1..times {
+                    thread::sleep(AGAIN);
+                    dfget.signal_plugin(signal);
+                }
             }
             Self::BothKilled(moment) => {
                 moment.wait(dfget);
-                dfget.kill_plugin();
+                dfget.signal_plugin(Signal::KILL);
                 dfget.signal(Signal::KILL);
             }
         }
@@ -108,7 +118,7 @@ impl Interruption {
                 Self::None => false,
                 Self::Signal(signal, _) => ended_by(signal),
                 // It was not ready yet; else it is started anew.
-                Self::PluginKilled(_) => run.code() == Some(13),
+                Self::PluginSignal(..) => run.code() == Some(13),
                 Self::BothKilled(_) => ended_by(Signal::KILL) || matches!(run.code(), Some(13 | 14)),
                 Self::Death(_, times) => times > RESTARTS && run.code() == Some(14),
                 Self::Cut(_) => run.code() == Some(20),
