@@ -16,7 +16,8 @@
 //! 3. The engine names no scheme; a source's settings travel as opaque options.
 //! 4. The final file name is only ever a whole file.
 //! 5. A stream that ends without its End message is an error, never a short file.
-//! 6. When dfget ends, however it ends, no plugin process and no socket is left.
+//! 6. Nothing is executed that anybody but root and the user could have written, unless the user says so.
+//! 7. When dfget ends, however it ends, no plugin process and no socket is left.
 
 pub mod batch;
 pub mod cli;

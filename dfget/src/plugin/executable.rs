@@ -209,6 +209,7 @@ mod tests {
     /// What is said of an executable file with this content.
     fn verdict(content: &[u8]) -> String {
         let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let path = directory.path().join("d7y-resource-plugin-x");
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

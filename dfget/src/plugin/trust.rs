@@ -169,6 +169,7 @@ mod tests {
     /// A directory with `safe` and `open` in it, each with a `file`; anybody may write to `open`.
     fn place() -> tempfile::TempDir {
         let place = tempfile::tempdir().unwrap();
+        set_mode(place.path(), 0o755);
         for (name, mode) in [("safe", 0o755), ("open", 0o757)] {
             let directory = place.path().join(name);
             fs::create_dir(&directory).unwrap();

@@ -41,7 +41,9 @@ fn a_plugin_without_the_right_to_be_executed_says_chmod() {
 #[test]
 fn a_plugin_that_is_a_directory_is_no_program() {
     let test = TestEnv::new();
-    fs::create_dir(test.path("plugins/d7y-resource-plugin-x")).unwrap();
+    let path = test.path("plugins/d7y-resource-plugin-x");
+    fs::create_dir(&path).unwrap();
+    set_mode(&path, 0o755);
     refused_as_a_program(&test, "x", "it is a directory", "a plugin is a regular file");
 }
 
@@ -50,6 +52,7 @@ fn a_plugin_that_is_a_fifo_is_no_program() {
     let test = TestEnv::new();
     let path = test.path("plugins/d7y-resource-plugin-x");
     make_fifo(&path);
+    set_mode(&path, 0o644);
     refused_as_a_program(&test, "x", "it is a fifo", "a plugin is a regular file");
 }
 

@@ -239,3 +239,16 @@ fn a_download_plants_no_plugin() {
     run.failed(44, &format!("dfget: ../plugins is refused: {closed}"));
     assert!(!test.path("trace").exists() && !test.path("home/.dragonfly").exists(), "something was done");
 }
+
+#[test]
+fn of_a_tree_with_plugins_in_it_nothing_goes_where_those_are() {
+    let test = TestEnv::new();
+    test.install_into("work/tree", &faultplug(), "y");
+    let plugins = test.install_into("work/tree/d0", &faultplug(), "x").parent().unwrap().to_owned();
+    let run = test.dfget(&["-r", "x://h/tree?files=8&size=9&dirs=2", "-O", "tree"]).env("DFGET_PLUGIN_DIR", &plugins);
+    let run = run.into_directory("tree").last().run();
+    run.failed_saying(50, &["tree/d0 is refused: plugins are looked for there, and a download must not plant one"]);
+    let names: Vec<_> = fs::read_dir(plugins).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["d7y-resource-plugin-x"]);
+    assert!(test.work("tree/f0").exists(), "nothing else was downloaded");
+}

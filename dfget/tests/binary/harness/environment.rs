@@ -24,6 +24,7 @@ impl TestEnv {
         adopt_orphans();
         // Not in TMPDIR, which may be so long that dfget turns to `/tmp` for its sockets, out of our sight.
         let root = tempfile::Builder::new().prefix("dft-").tempdir_in("/tmp").expect("/tmp is writable");
+        set_mode(root.path(), 0o755);
         for name in ["plugins", "clean", "work", "tmp", "home"] {
             make_directory(&root.path().join(name));
         }
