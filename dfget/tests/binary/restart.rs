@@ -2,6 +2,8 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use rustix::process::Signal;
+
 use crate::harness::{Run, TestEnv, set_mode};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -132,7 +134,7 @@ fn ten_kills_in_one_download_cost_ten_restarts_and_no_byte_twice() {
         test.get("good://h/file?size=268435456").args(&["-n1", "--limit-rate=100M", "--json", "-v"]).start();
     for number in 1..=10 {
         dfget.wait_for_bytes(number * 20_000_000);
-        dfget.kill_plugin();
+        dfget.signal_plugin(Signal::KILL);
     }
     let run = dfget.finish();
     assert!(run.is_success(), "{}", run.stderr);
@@ -157,7 +159,7 @@ fn a_plugin_that_was_replaced_meanwhile_is_checked_again() {
     fs::copy(&plugin, test.path("another")).unwrap();
     set_mode(&test.path("another"), 0o777);
     fs::rename(test.path("another"), plugin).unwrap();
-    dfget.kill_plugin();
+    dfget.signal_plugin(Signal::KILL);
     dfget.finish().failed_saying(11, &["it is restarted", "refused", "d7y-resource-plugin-good", "0777"]);
 }
 
@@ -167,7 +169,7 @@ fn a_plugin_that_is_gone_meanwhile_cannot_be_restarted() {
     let mut dfget = test.get(url).start();
     dfget.wait_for_bytes(600_000);
     fs::remove_file(test.path("plugins/d7y-resource-plugin-good")).unwrap();
-    dfget.kill_plugin();
+    dfget.signal_plugin(Signal::KILL);
     dfget
         .finish()
         .failed_saying(12, &["it is restarted", "d7y-resource-plugin-good cannot be executed", "No such file"]);
