@@ -4,6 +4,7 @@
 //! * `executable`: what is no program is told before it is run
 //! * `exec`: the shim that becomes the plugin
 //! * `process`: the process group and its end
+//! * `descendants`: whoever left that group
 //! * `greeting`, `connect`: handshake line and socket
 //! * `start`: all of these in order
 //! * `supervisor`: a running plugin, the reason of its end, its orderly stop
@@ -15,6 +16,7 @@
 mod assembly;
 mod client;
 mod connect;
+mod descendants;
 pub mod discover;
 mod environment;
 mod exec;
@@ -31,8 +33,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use plugin_sdk::{Options, ResourceClient};
 
-pub use self::exec::run_if_asked;
 use self::{client::Proxy, discover::Candidate, supervisor::Running};
+pub use self::{descendants::Adoption, exec::run_if_asked};
 use crate::error::Error;
 
 /// How plugins are started, and how long they may take.

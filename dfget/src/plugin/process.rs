@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::exec;
+use super::{descendants, exec, socket_dir::SocketDir};
 use crate::error::Ending;
 
 /// What to start.
@@ -27,9 +27,11 @@ pub(super) struct Launch<'a> {
     pub(super) environment: Vec<(OsString, OsString)>,
     /// dfget's own executable, to be the shim; `None` executes the plugin directly, without what the shim sets up.
     pub(super) shim: Option<PathBuf>,
+    /// Its own, which is named in its environment and goes once the last one who descends from it is gone.
+    pub(super) directory: Arc<SocketDir>,
 }
 
-/// A plugin's process. Dropping it kills the group.
+/// A plugin's process. Dropping it kills the group, and whoever else descends from it.
 pub(super) struct Process {
     group: Arc<Group>,
     ended: watch::Receiver<Option<Ending>>,
@@ -49,10 +51,10 @@ impl Process {
     /// One thread does both, and is busy with it all the time, because Linux ties the parent-death signal to the *thread* that forked: one that ended
     /// early, such as an idle one of a pool, would take the plugin with it.
     pub(super) async fn spawn(launch: Launch<'_>) -> io::Result<(Self, Pipes)> {
-        let command = command(launch);
+        let (command, directory) = command(launch);
         let (started, start) = oneshot::channel();
         let (ending, ended) = watch::channel(None);
-        tokio::task::spawn_blocking(move || keep(command, started, &ending));
+        tokio::task::spawn_blocking(move || keep(command, directory, started, &ending));
         let (group, [stdin, stdout, stderr]) = start.await.map_err(io::Error::other)??;
         let process = Self { group, ended, life_line: Mutex::new(Some(ChildStdin::from(stdin))) };
         let pipes =
@@ -118,20 +120,25 @@ impl Group {
     }
 }
 
-fn command(launch: Launch<'_>) -> Command {
+fn command(launch: Launch<'_>) -> (Command, Arc<SocketDir>) {
     let mut command = match &launch.shim {
         Some(dfget) => exec::command(dfget, launch.plugin),
         None => Command::new(launch.plugin),
     };
     command.env_clear().envs(launch.environment).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    (command, launch.directory)
 }
 
 type Started = (Arc<Group>, [OwnedFd; 3]);
 
 /// The keeper's life: start the plugin, wait for its end, clear away.
-fn keep(mut command: Command, started: oneshot::Sender<io::Result<Started>>, ending: &watch::Sender<Option<Ending>>) {
+fn keep(
+    mut command: Command,
+    directory: Arc<SocketDir>,
+    started: oneshot::Sender<io::Result<Started>>,
+    ending: &watch::Sender<Option<Ending>>,
+) {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return drop(started.send(Err(error))),
@@ -152,5 +159,8 @@ fn keep(mut command: Command, started: oneshot::Sender<io::Result<Started>>, end
     {
     }
     let status = group.reap(&mut child).map_or(Ending::Signal(0), Ending::from);
+    // Who left the group, too. Orphans are where they belong only now.
+    descendants::end_of(directory.path());
+    drop(directory);
     ending.send_replace(Some(status));
 }

@@ -5,7 +5,7 @@
 use std::{
     io,
     path::Path,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -82,7 +82,7 @@ struct Launched {
     logs: Logs,
     greeting: Greeting,
     greeted: bool,
-    socket_dir: SocketDir,
+    socket_dir: Arc<SocketDir>,
 }
 
 /// What is known of a plugin that answered.
@@ -125,13 +125,14 @@ impl From<NoGreeting> for Failure {
 impl Launched {
     async fn new(candidate: &Candidate, settings: &Settings) -> Result<Self, Error> {
         let failed = |action| move |source| Error::LocalIo { action, path: candidate.path.clone(), source };
-        let socket_dir = SocketDir::create().map_err(failed("make a directory for the socket of"))?;
+        let socket_dir = Arc::new(SocketDir::create().map_err(failed("make a directory for the socket of"))?);
         // A path without a slash would mean the current directory here, and something in PATH elsewhere.
         let plugin = std::path::absolute(&candidate.path).map_err(failed("find"))?;
         let launch = Launch {
             plugin: &plugin,
             environment: environment::of_plugin(socket_dir.path(), &settings.inherit),
             shim: settings.shim.clone(),
+            directory: Arc::clone(&socket_dir),
         };
         let (process, Pipes { stdout, stderr }) = Process::spawn(launch).await.map_err(failed("start"))?;
         // While the plugin gets ready there is nothing else to do.
@@ -145,8 +146,8 @@ impl Launched {
         let handshake = self.greet(&name, options.is_none()).await?;
         self.greeted = true;
         let channel = connect(&handshake, self.socket_dir.path()).await?;
-        // Nobody connects again. Without its file nothing is left behind even if all of us are killed.
-        self.socket_dir.remove();
+        // Nobody connects again.
+        self.socket_dir.remove_sockets();
         // Before the first call: a plugin that prints while it answers blocks on a full pipe.
         let drains = Drains::start(&name, self.stdout.take(), channel.clone());
         let introduced = introduce(&channel, candidate, options).await?;

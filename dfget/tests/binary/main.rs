@@ -14,6 +14,8 @@ mod config;
 mod connection;
 mod crash;
 #[cfg(target_os = "linux")]
+mod descendants;
+#[cfg(target_os = "linux")]
 mod disk;
 mod events;
 mod floods;
