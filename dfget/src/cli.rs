@@ -96,8 +96,11 @@ impl Opts {
         let mut parsed = Parsed::read(words, surroundings)?;
         let all = parse_all("--opt", &parsed.arguments.download.options, values::pair)?.into_iter().collect();
         let options = SourceOptions { all, by_scheme: parsed.sources() };
+        let rules = parsed.rules()?;
         let command = parsed.arguments.command.take().map(|command| command_of(command, &parsed)).transpose()?;
-        Ok(Self::from_arguments(parsed.arguments, command, options)?)
+        let mut opts = Self::from_arguments(parsed.arguments, command, options)?;
+        opts.plugins.rules = rules;
+        Ok(opts)
     }
 
     fn from_arguments(arguments: Arguments, command: Option<Command>, options: SourceOptions) -> Result<Self, Error> {
@@ -126,7 +129,7 @@ impl Opts {
 
 fn settings_of(plugins: &PluginArguments) -> plugin::Settings {
     let (inherit, start_timeout) = (plugins.inherit.clone(), plugins.plugin_start_timeout);
-    plugin::Settings { inherit, start_timeout, ..plugin::Settings::default() }
+    plugin::Settings { inherit, start_timeout, sandbox: plugins.sandbox, ..plugin::Settings::default() }
 }
 
 fn search_of(plugins: PluginArguments) -> SearchPath {

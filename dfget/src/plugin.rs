@@ -5,6 +5,7 @@
 //! * `exec`: the shim that becomes the plugin
 //! * `process`: the process group and its end
 //! * `descendants`: whoever left that group
+//! * `sandbox`, `resources`: what it may do, and how much of the machine it may have
 //! * `greeting`, `connect`: handshake line and socket
 //! * `start`: all of these in order
 //! * `supervisor`: a running plugin, the reason of its end, its orderly stop
@@ -24,17 +25,30 @@ mod executable;
 mod greeting;
 mod logs;
 mod process;
+mod resources;
+mod sandbox;
 mod socket_dir;
 mod start;
 mod status;
 mod supervisor;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use plugin_sdk::{Options, ResourceClient};
 
-use self::{client::Proxy, discover::Candidate, supervisor::Running};
-pub use self::{descendants::Adoption, exec::run_if_asked};
+use self::{
+    client::Proxy, discover::Candidate, exec::Orders, resources::Limits, sandbox::Confinement, supervisor::Running,
+};
+pub use self::{
+    descendants::Adoption,
+    exec::run_if_asked,
+    sandbox::{Rules, Sandbox},
+};
 use crate::error::Error;
 
 /// How plugins are started, and how long they may take.
@@ -45,6 +59,10 @@ pub struct Settings {
     pub shim: Option<PathBuf>,
     /// Further environment variables that plugins inherit.
     pub inherit: Vec<String>,
+    /// How far plugins are confined, unless `rules` say otherwise. Without a shim none is.
+    pub sandbox: Sandbox,
+    /// What holds for the plugin of this scheme alone, in lower case as URLs have it.
+    pub rules: BTreeMap<String, Rules>,
     /// From its start to its answer to `Init`.
     pub start_timeout: Duration,
     /// Until a call is answered.
@@ -62,6 +80,8 @@ impl Default for Settings {
         Self {
             shim: None,
             inherit: Vec::new(),
+            sandbox: Sandbox::default(),
+            rules: BTreeMap::new(),
             start_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
@@ -69,6 +89,42 @@ impl Default for Settings {
             terminate_timeout: Duration::from_secs(1),
         }
     }
+}
+
+impl Settings {
+    fn rules(&self, scheme: &str) -> Rules {
+        self.rules.get(scheme).cloned().unwrap_or_default()
+    }
+
+    fn sandbox(&self, scheme: &str) -> Sandbox {
+        self.rules(scheme).sandbox.unwrap_or(self.sandbox)
+    }
+
+    /// For the shim of the plugin at `plugin` for `scheme`, whose own directory is `directory`.
+    fn orders(&self, scheme: &str, plugin: &Path, directory: &Path) -> Orders {
+        let rules = self.rules(scheme);
+        let confinement = Confinement::new(self.sandbox(scheme), &rules, plugin, directory);
+        Orders { limits: Limits::new(&rules), confinement }
+    }
+
+    /// What comes of them.
+    fn confined(&self, scheme: &str, orders: &Orders) -> Confined {
+        if self.shim.is_none() {
+            return Confined { sandbox: "off: there is no shim".into(), limits: "none".into() };
+        }
+        let sandbox = self.sandbox(scheme);
+        orders.confinement.tell_shortcoming(sandbox);
+        Confined { sandbox: orders.confinement.describe(sandbox), limits: orders.limits.to_string() }
+    }
+}
+
+/// What a plugin may do and have, in words.
+#[derive(Debug, Clone)]
+pub struct Confined {
+    /// How far it is confined, with what this kernel lacks for that.
+    pub sandbox: String,
+    /// How much it may have.
+    pub limits: String,
 }
 
 /// What a plugin said of itself when it started. All texts are printable.
@@ -82,6 +138,8 @@ pub struct About {
     pub features: Vec<String>,
     /// How long it took to become ready.
     pub start_time: Duration,
+    /// What it may do: said by the host.
+    pub confined: Confined,
 }
 
 /// A plugin that was started. Dropping it kills the process; [`stop`](Self::stop) asks it to end.

@@ -28,7 +28,7 @@ use plugin_sdk::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::tree;
+use crate::{attempt, tree};
 
 /// Between two messages of a source that takes its time.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -82,6 +82,7 @@ impl ResourceClient for Source {
             return Err(Error::PermissionDenied(format!("not for {:?}: {url}", wanted.request.header)));
         }
         tree::check(&url)?;
+        attempt::all(&url)?;
         let content = Content::of_url(&url);
         let range = wanted.range.within(content.size)?;
         eprintln!("serving {} bytes from {}", content.size, range.start);

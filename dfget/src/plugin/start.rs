@@ -23,7 +23,7 @@ use tonic::{Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use super::{
-    Settings,
+    Confined, Settings,
     connect::connect,
     discover::Candidate,
     environment, executable,
@@ -83,6 +83,8 @@ struct Launched {
     greeting: Greeting,
     greeted: bool,
     socket_dir: Arc<SocketDir>,
+    /// What it may do, in words.
+    confined: Confined,
 }
 
 /// What is known of a plugin that answered.
@@ -128,17 +130,21 @@ impl Launched {
         let socket_dir = Arc::new(SocketDir::create().map_err(failed("make a directory for the socket of"))?);
         // A path without a slash would mean the current directory here, and something in PATH elsewhere.
         let plugin = std::path::absolute(&candidate.path).map_err(failed("find"))?;
+        let orders = settings.orders(&candidate.name, &plugin, socket_dir.path());
         let launch = Launch {
             plugin: &plugin,
             environment: environment::of_plugin(socket_dir.path(), &settings.inherit),
             shim: settings.shim.clone(),
+            orders: orders.clone(),
             directory: Arc::clone(&socket_dir),
         };
         let (process, Pipes { stdout, stderr }) = Process::spawn(launch).await.map_err(failed("start"))?;
         // While the plugin gets ready there is nothing else to do.
         socket_dir::sweep_own();
         let logs = Logs::read(&candidate.file_name(), stderr);
-        Ok(Self { process, stdout: Some(stdout), logs, greeting: Greeting::default(), greeted: false, socket_dir })
+        let confined = settings.confined(&candidate.name, &orders);
+        let (stdout, greeting) = (Some(stdout), Greeting::default());
+        Ok(Self { process, stdout, logs, greeting, greeted: false, socket_dir, confined })
     }
 
     async fn become_ready(&mut self, candidate: &Candidate, options: Option<&Options>) -> Result<Ready, Failure> {
@@ -186,6 +192,7 @@ impl Launched {
             attributes: shown.collect(),
             features: introduced.features.iter().map(|feature| printable(feature)).collect(),
             start_time,
+            confined: self.confined,
         };
         Running {
             name: candidate.file_name(),
@@ -232,6 +239,7 @@ fn not_executed(path: &Path, error: &io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::NotFound => "the interpreter or the dynamic loader that it names is missing",
         io::ErrorKind::PermissionDenied => "its file system may be mounted noexec",
+        io::ErrorKind::Other => "--sandbox off starts it as it is, with all rights of yours",
         _ => "",
     };
     Error::Unexecutable { path: path.to_owned(), fact: error.to_string(), hint: hint.into() }

@@ -4,12 +4,17 @@ use std::{fs, process::Child, time::Duration};
 
 use rustix::process::Signal;
 
-use crate::harness::{TestEnv, faultplug, kill, wait_for};
+use crate::harness::{Dfget, TestEnv, faultplug, kill, wait_for};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What follows is the name of the file in which a shell leaves its number.
 const NOTE: &str = "echo $$ >";
+
+/// dfget whose plugins may leave their numbers.
+fn get<'a>(test: &'a TestEnv, url: &str) -> Dfget<'a> {
+    test.get(url).last().args(&["--sandbox", "off"])
+}
 
 /// A plugin for `x` that runs `words` in a shell and then does what the one for `scheme` does.
 fn install(test: &TestEnv, scheme: &str, words: &str) {
@@ -37,7 +42,7 @@ fn is_alive(pid: i32) -> bool {
 fn ends_with_its_plugin(words: impl Fn(&TestEnv) -> String) {
     let test = TestEnv::new();
     install(&test, "x", &words(&test));
-    test.get("x://h/file?wait-at=1000&millis=300").last().run().succeeded().within(2 * SECOND);
+    get(&test, "x://h/file?wait-at=1000&millis=300").run().succeeded().within(2 * SECOND);
     assert!(!is_alive(number(&test)));
 }
 
@@ -72,7 +77,7 @@ fn the_worst_plugin_and_its_daemon_are_gone_in_five_seconds() {
     let test = TestEnv::new();
     let real = test.install_into("real", &faultplug(), "stubborn");
     test.write_plugin("stubborn", format!("#!/bin/sh\n{}\nexec '{}'\n", daemon(&test), real.display()));
-    test.get("stubborn://h/file").last().run().succeeded().within(5 * SECOND);
+    get(&test, "stubborn://h/file").run().succeeded().within(5 * SECOND);
     assert!(!is_alive(number(&test)));
 }
 
@@ -80,7 +85,7 @@ fn the_worst_plugin_and_its_daemon_are_gone_in_five_seconds() {
 fn a_daemon_of_a_plugin_that_dies_is_ended() {
     let test = TestEnv::new();
     install(&test, "x", &daemon(&test));
-    test.get("x://h/file?die-at=50000").last().run().failed_saying(14, &["was killed by SIGKILL"]).within(SECOND);
+    get(&test, "x://h/file?die-at=50000").run().failed_saying(14, &["was killed by SIGKILL"]).within(SECOND);
     assert!(!is_alive(number(&test)));
 }
 
@@ -88,13 +93,13 @@ fn a_daemon_of_a_plugin_that_dies_is_ended() {
 fn a_daemon_of_a_plugin_that_never_gets_ready_is_ended() {
     let test = TestEnv::new();
     test.write_plugin("x", format!("#!/bin/sh\n{}\nsleep 0.2; exit 3\n", daemon(&test)));
-    test.get("x://h/file").last().run().failed_saying(13, &["exited with status 3"]).within(2 * SECOND);
+    get(&test, "x://h/file").run().failed_saying(13, &["exited with status 3"]).within(2 * SECOND);
     assert!(!is_alive(number(&test)));
 }
 
 /// dfget in the middle of a download whose plugin has a daemon.
 fn downloading(test: &TestEnv) -> (Child, i32) {
-    let words = ["x://h/file?size=2000&hold-at=1000", "-O", "held", "--tries", "1"];
+    let words = ["x://h/file?size=2000&hold-at=1000", "-O", "held", "--tries", "1", "--sandbox", "off"];
     let dfget = test.bare(&words);
     (dfget, number(test))
 }

@@ -154,8 +154,9 @@ fn one_plugin_is_shown_in_full() {
     let run = test.dfget(&["plugin", "info", "d7yfs"]).run();
     let keys: Vec<_> = run.succeeded().stdout().lines().filter_map(|line| line.split(':').next()).collect();
     let attributes = ["  buildCommit", "  buildTime", "  name", "  scheme", "  type", "  vendor"];
-    assert_eq!(keys[..7], ["name", "path", "sha256", "protocol", "features", "started", "attribute"]);
-    assert_eq!(keys[7..], attributes);
+    let own = ["name", "path", "sha256", "protocol", "features", "sandbox", "limits", "started", "attribute"];
+    assert_eq!(keys[..own.len()], own);
+    assert_eq!(keys[own.len()..], attributes);
 }
 
 #[test]

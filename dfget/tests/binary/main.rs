@@ -28,8 +28,12 @@ mod many;
 mod modified;
 mod output;
 mod phases;
+#[cfg(target_os = "linux")]
+mod resources;
 mod resume;
 mod rivals;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod secrets;
 mod signals;
 mod sizes;
