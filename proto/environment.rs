@@ -12,6 +12,9 @@ pub const PROTOCOL_VERSIONS: &str = "PLUGIN_PROTOCOL_VERSIONS";
 /// The directory in which the plugin makes its socket.
 pub const SOCKET_DIR: &str = "PLUGIN_UNIX_SOCKET_DIR";
 
+/// The directory for the plugin's temporary files, which goes when the plugin does.
+pub const SCRATCH_DIR: &str = "TMPDIR";
+
 /// Group, by name or id, that may connect to the socket.
 pub const SOCKET_GROUP: &str = "PLUGIN_UNIX_SOCKET_GROUP";
 

@@ -98,8 +98,10 @@ impl Opts {
         let mut parsed = Parsed::read(words, surroundings)?;
         let all = parse_all("--opt", &parsed.arguments.download.options, values::pair)?.into_iter().collect();
         let options = SourceOptions { all, by_scheme: parsed.sources() };
+        let rules = parsed.rules()?;
         let command = parsed.arguments.command.take().map(|command| command_of(command, &parsed)).transpose()?;
         let mut opts = Self::from_arguments(parsed.arguments, command, options)?;
+        opts.plugins.rules = rules;
         if opts.plugins.lock.files.is_empty() {
             opts.plugins.lock.files = surroundings.lock_files();
         }
@@ -139,6 +141,7 @@ fn settings_of(plugins: &PluginArguments) -> plugin::Settings {
         trusted: plugins.trusted.clone(),
         lock: lock::Rule { mode, is_named: named.is_some(), files: named.into_iter().collect() },
         start_timeout: plugins.plugin_start_timeout,
+        sandbox: plugins.sandbox,
         hang_timeout: plugins.plugin_hang_timeout,
         ..plugin::Settings::default()
     }

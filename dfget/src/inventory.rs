@@ -218,6 +218,8 @@ impl Info {
             "protocolVersion": about.app_version,
             "features": about.features,
             "attributes": about.attributes,
+            "sandbox": about.confined.sandbox,
+            "limits": about.confined.limits,
             "startMilliseconds": milliseconds(about.start_time),
         })
     }
@@ -235,6 +237,8 @@ impl fmt::Display for Info {
         writeln!(f, "locked:    {locked}")?;
         writeln!(f, "protocol:  {}", about.app_version)?;
         writeln!(f, "features:  {features}")?;
+        writeln!(f, "sandbox:   {}", about.confined.sandbox)?;
+        writeln!(f, "limits:    {}", about.confined.limits)?;
         writeln!(f, "started:   in {:.1} ms", milliseconds(about.start_time))?;
         writeln!(f, "attribute:")?;
         about.attributes.iter().try_for_each(|(key, value)| writeln!(f, "  {key}: {value}"))

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
 
 fn run(mut opts: Opts) -> Result<(), Error> {
     opts.plugins.shim = own_executable();
+    let adoption = plugin::Adoption::begin();
     escape::hide(opts.secrets());
     let json = opts.style.json;
     let events = json && matches!(opts.command, Command::Download(_));
@@ -73,6 +74,7 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     drop(registry);
     // The writers record what they have; one that hangs must not keep the process.
     runtime.shutdown_timeout(LAST_RECORD);
+    adoption.end();
     reporter.finish(result)
 }
 

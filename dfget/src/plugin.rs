@@ -7,6 +7,8 @@
 //! * `program`: what was checked is what is executed
 //! * `exec`: the shim that becomes the plugin
 //! * `process`: the process group and its end
+//! * `descendants`: whoever left that group
+//! * `sandbox`, `resources`: what it may do, and how much of the machine it may have
 //! * `greeting`, `connect`: handshake line and socket
 //! * `start`: all of these in order
 //! * `running`: a plugin that is ready, the reason of its end, its orderly stop
@@ -19,6 +21,7 @@
 mod assembly;
 mod client;
 mod connect;
+mod descendants;
 pub mod discover;
 mod environment;
 mod exec;
@@ -30,19 +33,33 @@ pub mod lock;
 mod logs;
 mod process;
 mod program;
+mod resources;
 mod running;
+mod sandbox;
 mod socket_dir;
 mod start;
 mod status;
 mod supervisor;
 mod trust;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use plugin_sdk::{Options, ResourceClient};
 
-use self::{client::Proxy, discover::Candidate, supervisor::Supervisor};
-pub use self::{exec::run_if_asked, supervisor::Restart};
+use self::{
+    client::Proxy, discover::Candidate, exec::Orders, resources::Limits, sandbox::Confinement, supervisor::Supervisor,
+};
+pub use self::{
+    descendants::Adoption,
+    exec::run_if_asked,
+    sandbox::{Rules, Sandbox},
+    supervisor::{Observer, Restart},
+};
 use crate::error::Error;
 
 /// How plugins are started, and how long they may take.
@@ -57,6 +74,10 @@ pub struct Settings {
     pub trusted: Vec<PathBuf>,
     /// Which digests plugins are to have.
     pub lock: lock::Rule,
+    /// How far plugins are confined, unless `rules` say otherwise. Without a shim none is.
+    pub sandbox: Sandbox,
+    /// What holds for the plugin of this scheme alone, in lower case as URLs have it.
+    pub rules: BTreeMap<String, Rules>,
     /// From its start to its answer to `Init`.
     pub start_timeout: Duration,
     /// Until a call is answered.
@@ -82,6 +103,8 @@ impl Default for Settings {
             inherit: Vec::new(),
             trusted: Vec::new(),
             lock: lock::Rule::default(),
+            sandbox: Sandbox::default(),
+            rules: BTreeMap::new(),
             start_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
@@ -97,29 +120,40 @@ impl Default for Settings {
 /// Where the user does not say: [`Settings::restarts`].
 pub const RESTARTS: u32 = 3;
 
-type Listener = dyn Fn(&Restart) + Send + Sync;
-
-/// Hears of restarts, or nobody does.
-#[derive(Clone, Default)]
-pub struct Observer(Option<Arc<Listener>>);
-
-impl Observer {
-    /// Calls `listener` before each restart. It must not block.
-    pub fn new(listener: impl Fn(&Restart) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(listener)))
+impl Settings {
+    fn rules(&self, scheme: &str) -> Rules {
+        self.rules.get(scheme).cloned().unwrap_or_default()
     }
 
-    fn restarting(&self, restart: &Restart) {
-        if let Some(listener) = &self.0 {
-            listener(restart);
+    fn sandbox(&self, scheme: &str) -> Sandbox {
+        self.rules(scheme).sandbox.unwrap_or(self.sandbox)
+    }
+
+    /// For the shim of the plugin at `plugin` for `scheme`, whose own directory is `directory`.
+    fn orders(&self, scheme: &str, plugin: &Path, directory: &Path) -> Orders {
+        let rules = self.rules(scheme);
+        let confinement = Confinement::new(self.sandbox(scheme), &rules, plugin, directory);
+        Orders { limits: Limits::new(&rules), confinement }
+    }
+
+    /// What comes of them.
+    fn confined(&self, scheme: &str, orders: &Orders) -> Confined {
+        if self.shim.is_none() {
+            return Confined { sandbox: "off: there is no shim".into(), limits: "none".into() };
         }
+        let sandbox = self.sandbox(scheme);
+        orders.confinement.tell_shortcoming(sandbox);
+        Confined { sandbox: orders.confinement.describe(sandbox), limits: orders.limits.to_string() }
     }
 }
 
-impl fmt::Debug for Observer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observer")
-    }
+/// What a plugin may do and have, in words.
+#[derive(Debug, Clone)]
+pub struct Confined {
+    /// How far it is confined, with what this kernel lacks for that.
+    pub sandbox: String,
+    /// How much it may have.
+    pub limits: String,
 }
 
 /// What a plugin said of itself when it started. All texts are printable.
@@ -133,6 +167,8 @@ pub struct About {
     pub features: Vec<String>,
     /// How long it took to become ready.
     pub start_time: Duration,
+    /// What it may do: said by the host.
+    pub confined: Confined,
 }
 
 /// A plugin that was started. Dropping it kills the process; [`stop`](Self::stop) asks it to end.

@@ -9,8 +9,9 @@
 //! * [`source`]: any other name is a plugin by the book, made with the SDK
 //! * [`mod@tree`]: its listings
 //!
-//! What goes wrong *while it runs* is chosen by the query of the URL: see [`source`], [`mod@tree`] and [`raw`].
+//! What goes wrong *while it runs* is chosen by the query of the URL: see [`source`], [`mod@tree`], [`attempt`] and [`raw`].
 
+mod attempt;
 mod connection;
 mod raw;
 mod source;

@@ -39,7 +39,7 @@ use plugin_sdk::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::tree;
+use crate::{attempt, tree};
 
 /// Between two messages of a source that takes its time.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -93,6 +93,7 @@ impl ResourceClient for Source {
             return Err(Error::PermissionDenied(format!("not for {:?}: {url}", wanted.request.header)));
         }
         tree::check(&url)?;
+        attempt::all(&url)?;
         let content = Content::of_url(&url);
         let asked = if query::number(&url, "serve-all") == Some(1) { Range::default() } else { wanted.range };
         let range = asked.within(content.size)?;

@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use super::values;
 use crate::{
     download::Wanted,
-    plugin::{RESTARTS, lock},
+    plugin::{RESTARTS, Sandbox, lock},
     verify::Expected,
 };
 
@@ -212,6 +212,10 @@ pub(super) struct PluginArguments {
     /// Let plugins inherit this environment variable; repeatable
     #[arg(long = "plugin-env", value_name = "NAME", value_parser = values::variable, global = true)]
     pub(super) inherit: Vec<String>,
+    /// How far plugins are confined: off; default, so that they can write to nothing of yours; or strict, so that they
+    /// can read nothing of yours either, and have no network
+    #[arg(long, value_name = "MODE", default_value = "default", global = true)]
+    pub(super) sandbox: Sandbox,
     /// Give up on a plugin that is not ready after this time
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "10s", global = true)]
     pub(super) plugin_start_timeout: Duration,

@@ -2,6 +2,7 @@
 //!
 //! * `file`: which one it is
 //! * `document`: what is in it
+//! * `rules`: what is in it of plugins, and for dfget alone
 //! * `given`: a value, and where it was set
 //! * `variables`: `DFGET_*`
 //! * `effective`: what came of it all, and from where; the only one that is shown, secrets masked
@@ -13,6 +14,7 @@ mod document;
 mod effective;
 mod file;
 mod given;
+mod rules;
 mod variables;
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
@@ -29,7 +31,7 @@ pub use self::effective::Effective;
 use self::given::{Given, Origin};
 pub(super) use self::variables::Surroundings;
 use super::arguments::Arguments;
-use crate::error::Error;
+use crate::{error::Error, plugin::Rules};
 
 /// They have no key: the first names the file, the others do something else altogether.
 const NO_SETTINGS: [&str; 3] = ["config", "help", "version"];
@@ -55,6 +57,8 @@ struct Configuration {
     given: BTreeMap<String, Given>,
     /// What `[source.NAME]` has, one value each.
     sources: BTreeMap<String, BTreeMap<String, Given>>,
+    /// What else it has: dfget's own.
+    rules: BTreeMap<String, BTreeMap<String, Given>>,
 }
 
 /// The command line with everything that was set elsewhere.
@@ -90,6 +94,12 @@ impl Parsed {
         let option = |(key, given): (&String, &Given)| (key.clone(), given.text());
         let sources = self.configuration.sources.iter();
         sources.map(|(scheme, options)| (scheme.clone(), options.iter().map(option).collect())).collect()
+    }
+
+    /// What each scheme's plugin may do.
+    pub(super) fn rules(&self) -> Result<BTreeMap<String, Rules>, Error> {
+        let rules = self.configuration.rules.iter();
+        rules.map(|(scheme, given)| Ok((scheme.clone(), rules::read(given)?))).collect()
     }
 
     /// All settings, fit to be shown.

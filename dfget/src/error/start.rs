@@ -2,6 +2,7 @@
 
 use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
+use indicatif::BinaryBytes;
 use plugin_proto::{handshake::HandshakeError, limits};
 
 use super::signal_name;
@@ -13,6 +14,18 @@ pub enum Ending {
     Status(i32),
     /// By a signal.
     Signal(i32),
+    /// In one of these ways, and not well, with its memory limited to so many bytes.
+    Limited(ExitStatus, u64),
+}
+
+impl Ending {
+    /// How a process with this limit ended: where it did not end well, that may be why.
+    pub(crate) fn of(status: ExitStatus, memory: Option<u64>) -> Self {
+        match memory {
+            Some(memory) if !status.success() => Self::Limited(status, memory),
+            _ => status.into(),
+        }
+    }
 }
 
 impl From<ExitStatus> for Ending {
@@ -29,6 +42,9 @@ impl fmt::Display for Ending {
         match self {
             Self::Status(status) => write!(f, "exited with status {status}"),
             Self::Signal(signal) => write!(f, "was killed by {}", signal_name(*signal)),
+            Self::Limited(status, memory) => {
+                write!(f, "{}, and its memory is limited to {},", Self::from(*status), BinaryBytes(*memory))
+            }
         }
     }
 }

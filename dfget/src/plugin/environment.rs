@@ -9,12 +9,11 @@ use std::{
 use plugin_proto::{APP_VERSIONS, environment as names};
 
 /// Inherited as they are, where set.
-const INHERITED: [&str; 17] = [
+const INHERITED: [&str; 16] = [
     "PATH",
     "HOME",
     "USER",
     "LOGNAME",
-    "TMPDIR",
     "LANG",
     "TZ",
     "SSL_CERT_FILE",
@@ -37,10 +36,12 @@ pub(super) fn of_plugin(socket_dir: &Path, named: &[String]) -> Vec<(OsString, O
         })
     };
     let versions = APP_VERSIONS.map(|version| version.to_string()).join(",");
-    let own: [(&str, &OsStr); 4] = [
+    let own: [(&str, &OsStr); 5] = [
         (names::COOKIE_NAME, names::COOKIE_VALUE.as_ref()),
         (names::PROTOCOL_VERSIONS, versions.as_ref()),
         (names::SOCKET_DIR, socket_dir.as_os_str()),
+        // What it leaves there goes with the directory.
+        (names::SCRATCH_DIR, socket_dir.as_os_str()),
         (names::LIFE_LINE, names::LIFE_LINE_STDIN.as_ref()),
     ];
     let inherited = env::vars_os().filter(|(name, _)| wanted(name));

@@ -27,14 +27,18 @@ use rustix::{
     fs::{Mode, fstat, stat},
     process::{self, Pid, Resource, Rlimit},
 };
+use serde::{Deserialize, Serialize};
 
-use super::{executable::Kind, program::Program};
+use super::{executable::Kind, program::Program, resources::Limits, sandbox::Confinement};
 
 /// By this `argv[0]` dfget knows that it is the shim.
 const ARG0: &str = "dfget-plugin-exec";
 
 /// What begins the one line that the shim writes to stdout, in the handshake's place, if it fails. The errno follows.
 const FAILURE: &str = "\0dfget-plugin-exec ";
+
+/// The same where it could not confine itself.
+const UNCONFINED: &str = "\0dfget-plugin-unconfined ";
 
 /// Times to try a file that somebody is still writing: a plugin that was copied into its place a moment ago, while
 /// another thread of its writer was between fork and exec.
@@ -43,6 +47,13 @@ const BUSY_TRIES: u32 = 5;
 /// How long to wait between them.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
+/// What the shim is to set up before it becomes the plugin.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Orders {
+    pub(super) limits: Limits,
+    pub(super) confinement: Confinement,
+}
+
 /// How the shim gets at the plugin, as its argument says it: a kind, and the descriptor of the file that was checked.
 const BINARY: &str = "binary";
 const SCRIPT: &str = "script";
@@ -50,20 +61,29 @@ const BY_PATH: &str = "path";
 
 /// The command line that makes `dfget`, the executable of this process, the shim for a plugin, and the descriptor that
 /// is to be open until it is executed.
-pub(super) fn command(dfget: &Path, program: &Program) -> io::Result<(std::process::Command, Option<OwnedFd>)> {
+pub(super) fn command(
+    dfget: &Path,
+    program: &Program,
+    orders: &Orders,
+) -> io::Result<(std::process::Command, Option<OwnedFd>)> {
     use std::os::unix::process::CommandExt;
     let handle = if cfg!(target_os = "linux") { program.inheritable()? } else { None };
     let kind = if program.kind == Kind::Script { SCRIPT } else { BINARY };
     let manner = handle.as_ref().map_or_else(|| BY_PATH.into(), |handle| format!("{kind} {}", handle.as_raw_fd()));
     let mut command = std::process::Command::new(dfget);
-    command.arg0(ARG0).arg(std::process::id().to_string()).arg(manner).arg(&program.path);
+    let orders = serde_json::to_string(orders).expect("it has no maps, and its paths are text");
+    command.arg0(ARG0).arg(std::process::id().to_string()).arg(manner).arg(orders).arg(&program.path);
     Ok((command, handle))
 }
 
 /// The reason, if `line` is the shim's.
 pub(super) fn failure(line: &[u8]) -> Option<io::Error> {
-    let errno = std::str::from_utf8(line).ok()?.strip_prefix(FAILURE)?.parse().ok()?;
-    Some(io::Error::from_raw_os_error(errno))
+    let line = std::str::from_utf8(line).ok()?;
+    let error = |errno: &str| errno.parse().ok().map(io::Error::from_raw_os_error);
+    if let Some(errno) = line.strip_prefix(UNCONFINED) {
+        return Some(io::Error::other(format!("it cannot be confined: {}", error(errno)?)));
+    }
+    error(line.strip_prefix(FAILURE)?)
 }
 
 /// Becomes the plugin, if this process was started as the shim. `main` calls it before anything else.
@@ -73,22 +93,41 @@ pub fn run_if_asked() -> Option<ExitCode> {
     if arguments.next().as_deref() != Some(OsStr::new(ARG0)) {
         return None;
     }
-    let (host, manner, plugin) = (arguments.next()?, arguments.next()?, arguments.next()?);
-    let Err(error) = become_plugin(host.to_str().and_then(|pid| pid.parse().ok())?, manner.to_str()?, &plugin);
+    let (host, manner) = (arguments.next()?, arguments.next()?);
+    let (orders, plugin) = (arguments.next()?, arguments.next()?);
+    let orders = serde_json::from_str(orders.to_str()?).ok()?;
+    let Err(failure) =
+        become_plugin(host.to_str().and_then(|pid| pid.parse().ok())?, &orders, (manner.to_str()?, &plugin));
+    let (what, error) = match &failure {
+        Failure::Unconfined(error) => (UNCONFINED, error),
+        Failure::NotExecuted(error) => (FAILURE, error),
+    };
     // Nobody is left to tell if this fails, too.
-    let _ = writeln!(io::stdout(), "{FAILURE}{}", error.raw_os_error().unwrap_or_default());
+    let _ = writeln!(io::stdout(), "{what}{}", error.raw_os_error().unwrap_or(libc::ENOTSUP));
     Some(ExitCode::FAILURE)
 }
 
-fn become_plugin(host: i32, manner: &str, plugin: &OsStr) -> io::Result<Infallible> {
+enum Failure {
+    Unconfined(io::Error),
+    NotExecuted(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::NotExecuted(error)
+    }
+}
+
+fn become_plugin(host: i32, orders: &Orders, (manner, plugin): (&str, &OsStr)) -> Result<Infallible, Failure> {
     end_with_host(host)?;
     let no_core = Rlimit { current: Some(0), maximum: Some(0) };
-    process::setrlimit(Resource::Core, no_core)?;
+    process::setrlimit(Resource::Core, no_core).map_err(io::Error::from)?;
     // Whatever dfget's own caller left open is none of the plugin's business.
     close_fds::set_fds_cloexec(3, &[]);
     restore_signals()?;
     allow_own_files();
-    execute(manner, plugin)
+    orders.confinement.apply().and_then(|()| orders.limits.apply()).map_err(Failure::Unconfined)?;
+    Ok(execute(manner, plugin)?)
 }
 
 #[cfg(target_os = "linux")]

@@ -17,7 +17,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::{exec, program::Program};
+use super::{
+    descendants,
+    exec::{self, Orders},
+    program::Program,
+    socket_dir::SocketDir,
+};
 use crate::error::Ending;
 
 /// What to start.
@@ -27,9 +32,12 @@ pub(super) struct Launch<'a> {
     pub(super) environment: Vec<(OsString, OsString)>,
     /// dfget's own executable, to be the shim; `None` executes the plugin directly, without what the shim sets up.
     pub(super) shim: Option<PathBuf>,
+    pub(super) orders: Orders,
+    /// Its own, which is named in its environment and goes once the last one who descends from it is gone.
+    pub(super) directory: Arc<SocketDir>,
 }
 
-/// A plugin's process. Dropping it kills the group.
+/// A plugin's process. Dropping it kills the group, and whoever else descends from it.
 pub(super) struct Process {
     group: Arc<Group>,
     ended: watch::Receiver<Option<Ending>>,
@@ -49,10 +57,10 @@ impl Process {
     /// One thread does both, and is busy with it all the time, because Linux ties the parent-death signal to the *thread* that forked: one that ended
     /// early, such as an idle one of a pool, would take the plugin with it.
     pub(super) async fn spawn(launch: Launch<'_>) -> io::Result<(Self, Pipes)> {
-        let command = command(launch)?;
+        let keeper = Keeper::new(launch)?;
         let (started, start) = oneshot::channel();
         let (ending, ended) = watch::channel(None);
-        tokio::task::spawn_blocking(move || keep(command, started, &ending));
+        tokio::task::spawn_blocking(move || keeper.keep(started, &ending));
         let (group, [stdin, stdout, stderr]) = start.await.map_err(io::Error::other)??;
         let process = Self { group, ended, life_line: Mutex::new(Some(ChildStdin::from(stdin))) };
         let pipes =
@@ -114,6 +122,13 @@ impl Group {
         }
     }
 
+    /// Waits for the leader's end, and leaves it as a zombie, which keeps the group's number from being used again until
+    /// [`reap`](Self::reap).
+    fn wait(&self) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(self.leader), options) {}
+    }
+
     /// Reaps the leader, which has ended, and kills what it leaves behind, while its number is still its own.
     fn reap(&self, child: &mut Child) -> io::Result<ExitStatus> {
         let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,47 +138,55 @@ impl Group {
     }
 }
 
-/// A command, and what is to be open until it is started.
-type Prepared = (Command, Option<OwnedFd>);
-
-fn command(launch: Launch<'_>) -> io::Result<Prepared> {
-    let (mut command, handle) = match &launch.shim {
-        Some(dfget) => exec::command(dfget, launch.program)?,
-        None => (Command::new(&launch.program.path), None),
-    };
-    command.env_clear().envs(launch.environment).process_group(0);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Ok((command, handle))
-}
-
 type Started = (Arc<Group>, [OwnedFd; 3]);
 
-/// The keeper's life: start the plugin, wait for its end, clear away.
-fn keep(
-    (mut command, handle): Prepared,
-    started: oneshot::Sender<io::Result<Started>>,
-    ending: &watch::Sender<Option<Ending>>,
-) {
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return drop(started.send(Err(error))),
-    };
-    drop(handle);
-    let leader = Pid::from_child(&child);
-    let group = Arc::new(Group { leader, reaped: Mutex::new(false) });
-    let pipes = [
+/// Starts the plugin, waits for its end, clears away.
+struct Keeper {
+    command: Command,
+    /// What is to be open until it is started.
+    handle: Option<OwnedFd>,
+    directory: Arc<SocketDir>,
+    /// Bytes of memory that it may have.
+    memory: Option<u64>,
+}
+
+impl Keeper {
+    fn new(launch: Launch<'_>) -> io::Result<Self> {
+        let (mut command, handle) = match &launch.shim {
+            Some(dfget) => exec::command(dfget, launch.program, &launch.orders)?,
+            None => (Command::new(&launch.program.path), None),
+        };
+        command.env_clear().envs(launch.environment).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let memory = launch.orders.limits.memory.filter(|_| launch.shim.is_some());
+        Ok(Self { command, handle, directory: launch.directory, memory })
+    }
+
+    /// All of its life.
+    fn keep(mut self, started: oneshot::Sender<io::Result<Started>>, ending: &watch::Sender<Option<Ending>>) {
+        let mut child = match self.command.spawn() {
+            Ok(child) => child,
+            Err(error) => return drop(started.send(Err(error))),
+        };
+        drop(self.handle.take());
+        let group = Arc::new(Group { leader: Pid::from_child(&child), reaped: Mutex::new(false) });
+        if started.send(Ok((Arc::clone(&group), pipes_of(&mut child)))).is_err() {
+            // Whoever wanted the plugin is gone, and nobody else will stop it.
+            group.signal(Signal::KILL);
+        }
+        group.wait();
+        let status = group.reap(&mut child);
+        // Who left the group, too. Orphans are where they belong only now.
+        descendants::end_of(self.directory.path());
+        drop(self.directory);
+        ending.send_replace(Some(status.map_or(Ending::Signal(0), |status| Ending::of(status, self.memory))));
+    }
+}
+
+fn pipes_of(child: &mut Child) -> [OwnedFd; 3] {
+    [
         child.stdin.take().map(OwnedFd::from).expect("stdin is piped"),
         child.stdout.take().map(OwnedFd::from).expect("stdout is piped"),
         child.stderr.take().map(OwnedFd::from).expect("stderr is piped"),
-    ];
-    if started.send(Ok((Arc::clone(&group), pipes))).is_err() {
-        // Whoever wanted the plugin is gone, and nobody else will stop it.
-        group.signal(Signal::KILL);
-    }
-    // NOWAIT leaves a zombie, which keeps the group's number from being used again until `reap`.
-    while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(leader), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-    {
-    }
-    let status = group.reap(&mut child).map_or(Ending::Signal(0), Ending::from);
-    ending.send_replace(Some(status));
+    ]
 }

@@ -1,24 +1,26 @@
-//! The private directory of one plugin's socket, and what earlier ones left behind.
+//! The private directory of one plugin, for its socket and its temporary files; and what earlier ones left behind, with
+//! the processes that still name it.
 
 use std::{
     env, fs,
     fs::File,
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
 };
 
 use plugin_proto::limits;
 use rustix::fs::{Access, FlockOperation, access, flock};
+
+use super::descendants;
 
 const PREFIX: &str = "dfget-plugin-";
 
 /// Room that a plugin needs for the name of its socket.
 const SOCKET_NAME: usize = 40;
 
-/// A directory younger than this may belong to a dfget that has not locked it yet.
-const SWEEP_AGE: Duration = Duration::from_secs(5);
+/// How often a directory is made that another dfget takes for one that was left behind, before it could be locked.
+const TRIES: u32 = 8;
 
 /// A directory that only this user can enter. It goes when this is dropped.
 pub(super) struct SocketDir {
@@ -31,22 +33,41 @@ impl SocketDir {
     /// Makes one below `TMPDIR`, or below `/tmp` where that cannot be used, a socket's path would be too long or unfit for the
     /// handshake line.
     pub(super) fn create() -> io::Result<Self> {
-        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base())?;
+        let base = base();
+        for _ in 1..TRIES {
+            if let Some(made) = Self::create_in(&base)? {
+                return Ok(made);
+            }
+        }
+        Self::create_in(&base)?.ok_or_else(|| io::ErrorKind::ResourceBusy.into())
+    }
+
+    /// `None` if somebody else sweeps it away.
+    fn create_in(base: &Path) -> io::Result<Option<Self>> {
+        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base)?;
         // What tempfile makes is 0700 at most, and less under a strange umask.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700))?;
         let lock = File::open(directory.path())?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self { directory, _lock: lock })
+        let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let is_there = fs::metadata(directory.path()).is_ok_and(|found| found.ino() == inode(&lock));
+        Ok((locked && is_there).then_some(Self { directory, _lock: lock }))
     }
 
     pub(super) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Removes it before its time. A failure is left to the drop, and to the next dfget.
-    pub(super) fn remove(&self) {
-        let _ = fs::remove_dir_all(self.path());
+    /// Removes what can be connected to.
+    pub(super) fn remove_sockets(&self) {
+        let entries = fs::read_dir(self.path()).into_iter().flatten().flatten();
+        let sockets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()));
+        // A failure is left to the drop, and to the next dfget.
+        sockets.for_each(|entry| _ = fs::remove_file(entry.path()));
     }
+}
+
+fn inode(file: &File) -> u64 {
+    file.metadata().map_or(0, |found| found.ino())
 }
 
 fn base() -> PathBuf {
@@ -61,41 +82,43 @@ fn fits_a_field(path: &Path) -> bool {
     path.to_str().is_some_and(|text| !text.contains(|c: char| c == '|' || c == ' ' || c.is_control()))
 }
 
-/// Removes what hosts that were killed have left where this one makes its own.
+/// Removes what hosts that were killed have left where this one makes its own, and ends what they have left running.
+/// Takes the time of a look at the directory, unless there is something; then a thread of its own does the rest.
 pub(super) fn sweep_own() {
-    sweep(&base());
-}
-
-/// Removes the directories of hosts that were killed. Failures leave work for the next dfget, nothing worse.
-fn sweep(base: &Path) {
-    let Ok(entries) = fs::read_dir(base) else { return };
-    let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
-    for entry in ours {
-        if is_left_behind(&entry) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    let left = left_in(&base());
+    if !left.is_empty() {
+        tokio::task::spawn_blocking(move || clear(&left));
     }
 }
 
-fn is_left_behind(entry: &fs::DirEntry) -> bool {
-    let old = |made: SystemTime| made.elapsed().is_ok_and(|age| age > SWEEP_AGE);
-    let metadata = entry.metadata().ok().filter(fs::Metadata::is_dir);
-    metadata.and_then(|metadata| metadata.modified().ok()).is_some_and(old)
-        && File::open(entry.path())
-            .is_ok_and(|directory| flock(directory, FlockOperation::NonBlockingLockExclusive).is_ok())
+/// A directory whose host is dead. Locked, so that nobody else clears it away.
+struct Left {
+    path: PathBuf,
+    _lock: File,
+}
+
+fn left_in(base: &Path) -> Vec<Left> {
+    let Ok(entries) = fs::read_dir(base) else { return Vec::new() };
+    let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
+    ours.filter_map(|entry| left_behind(&entry)).collect()
+}
+
+fn left_behind(entry: &fs::DirEntry) -> Option<Left> {
+    entry.file_type().ok().filter(fs::FileType::is_dir)?;
+    let lock = File::open(entry.path()).ok()?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(Left { path: entry.path(), _lock: lock })
+}
+
+/// Failures leave work for the next dfget, nothing worse.
+fn clear(left: &[Left]) {
+    descendants::end_left_behind(left.iter().map(|left| left.path.as_path()));
+    left.iter().for_each(|left| _ = fs::remove_dir_all(&left.path));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn aged(base: &Path, name: &str) -> PathBuf {
-        let path = base.join(name);
-        fs::create_dir(&path).unwrap();
-        let long_ago = SystemTime::now() - 2 * SWEEP_AGE;
-        File::open(&path).unwrap().set_modified(long_ago).unwrap();
-        path
-    }
 
     #[test]
     fn a_path_that_would_break_the_handshake_line_is_not_used() {
@@ -106,17 +129,31 @@ mod tests {
     }
 
     #[test]
-    fn only_old_directories_that_nobody_holds_are_swept() {
+    fn only_directories_that_nobody_holds_are_swept() {
         let base = tempfile::tempdir().unwrap();
-        let abandoned = aged(base.path(), "dfget-plugin-a");
-        let foreign = aged(base.path(), "somebody-else");
-        let held = aged(base.path(), "dfget-plugin-b");
-        let young = base.path().join("dfget-plugin-c");
-        fs::create_dir(&young).unwrap();
-        let lock = File::open(&held).unwrap();
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
-        sweep(base.path());
+        let held = SocketDir::create_in(base.path()).unwrap().unwrap();
+        let (abandoned, foreign) = (base.path().join("dfget-plugin-a"), base.path().join("somebody-else"));
+        [&abandoned, &foreign].into_iter().for_each(|path| fs::create_dir(path).unwrap());
+        fs::write(base.path().join("dfget-plugin-file"), "").unwrap();
+        let left = left_in(base.path());
+        assert_eq!(left.iter().map(|left| &left.path).collect::<Vec<_>>(), [&abandoned]);
+        // Two of them do not clear the same.
+        assert!(left_in(base.path()).is_empty());
+        clear(&left);
         assert!(!abandoned.exists());
-        assert!(foreign.exists() && held.exists() && young.exists());
+        assert!(foreign.exists() && held.path().exists());
+    }
+
+    #[test]
+    fn only_sockets_are_removed_before_the_end() {
+        let directory = SocketDir::create_in(Path::new("/tmp")).unwrap().unwrap();
+        let (socket, file) = (directory.path().join("plugin1"), directory.path().join("file"));
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        fs::write(&file, "").unwrap();
+        directory.remove_sockets();
+        assert!(!socket.exists() && file.exists());
+        let path = directory.path().to_owned();
+        drop(directory);
+        assert!(!path.exists());
     }
 }

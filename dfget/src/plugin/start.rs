@@ -23,7 +23,7 @@ use tonic::{Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use super::{
-    Settings,
+    Confined, Settings,
     connect::connect,
     discover::Candidate,
     environment,
@@ -84,7 +84,9 @@ struct Launched {
     logs: Logs,
     greeting: Greeting,
     greeted: bool,
-    socket_dir: SocketDir,
+    socket_dir: Arc<SocketDir>,
+    /// What it may do, in words.
+    confined: Confined,
 }
 
 /// What is known of a plugin that answered.
@@ -127,17 +129,22 @@ impl From<NoGreeting> for Failure {
 impl Launched {
     async fn new(candidate: &Candidate, program: &Program, settings: &Settings) -> Result<Self, Error> {
         let failed = |action| move |source| Error::LocalIo { action, path: candidate.path.clone(), source };
-        let socket_dir = SocketDir::create().map_err(failed("make a directory for the socket of"))?;
+        let socket_dir = Arc::new(SocketDir::create().map_err(failed("make a directory for the socket of"))?);
+        let orders = settings.orders(&candidate.name, &program.path, socket_dir.path());
         let launch = Launch {
             program,
             environment: environment::of_plugin(socket_dir.path(), &settings.inherit),
             shim: settings.shim.clone(),
+            orders: orders.clone(),
+            directory: Arc::clone(&socket_dir),
         };
         let (process, Pipes { stdout, stderr }) = Process::spawn(launch).await.map_err(failed("start"))?;
         // While the plugin gets ready there is nothing else to do.
         socket_dir::sweep_own();
         let logs = Logs::read(&candidate.file_name(), stderr);
-        Ok(Self { process, stdout: Some(stdout), logs, greeting: Greeting::default(), greeted: false, socket_dir })
+        let confined = settings.confined(&candidate.name, &orders);
+        let (stdout, greeting) = (Some(stdout), Greeting::default());
+        Ok(Self { process, stdout, logs, greeting, greeted: false, socket_dir, confined })
     }
 
     async fn become_ready(&mut self, candidate: &Candidate, options: Option<&Options>) -> Result<Ready, Failure> {
@@ -145,8 +152,8 @@ impl Launched {
         let handshake = self.greet(&name, options.is_none()).await?;
         self.greeted = true;
         let channel = connect(&handshake, self.socket_dir.path()).await?;
-        // Nobody connects again. Without its file nothing is left behind even if all of us are killed.
-        self.socket_dir.remove();
+        // Nobody connects again.
+        self.socket_dir.remove_sockets();
         // Before the first call: a plugin that prints while it answers blocks on a full pipe.
         let drains = Drains::start(&name, self.stdout.take(), channel.clone());
         let introduced = introduce(&channel, candidate, options).await?;
@@ -185,6 +192,7 @@ impl Launched {
             attributes: shown.collect(),
             features: introduced.features.iter().map(|feature| printable(feature)).collect(),
             start_time,
+            confined: self.confined,
         };
         Running {
             name: candidate.file_name(),
@@ -234,6 +242,7 @@ fn not_executed(path: &Path, error: &io::Error) -> Error {
         io::ErrorKind::NotFound => "the interpreter or the dynamic loader that it names is missing",
         io::ErrorKind::StaleNetworkFileHandle => "it was replaced while it was being started: run it again",
         io::ErrorKind::PermissionDenied => "its file system may be mounted noexec",
+        io::ErrorKind::Other => "--sandbox off starts it as it is, with all rights of yours",
         _ => "",
     };
     Error::Unexecutable { path: path.to_owned(), fact: error.to_string(), hint: hint.into() }

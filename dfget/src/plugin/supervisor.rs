@@ -1,6 +1,7 @@
 //! Keeps a plugin alive: whoever finds it dead has it started anew, as often as the budget allows.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,6 +32,31 @@ pub struct Restart {
     pub number: u32,
     /// When it will be, from now.
     pub pause: Duration,
+}
+
+type Listener = dyn Fn(&Restart) + Send + Sync;
+
+/// Hears of restarts, or nobody does.
+#[derive(Clone, Default)]
+pub struct Observer(Option<Arc<Listener>>);
+
+impl Observer {
+    /// Calls `listener` before each restart. It must not block.
+    pub fn new(listener: impl Fn(&Restart) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
+    }
+
+    fn restarting(&self, restart: &Restart) {
+        if let Some(listener) = &self.0 {
+            listener(restart);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// One plugin through all of its lives. Dropping it kills the process.

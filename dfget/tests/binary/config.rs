@@ -136,6 +136,7 @@ dry-run = false                   # default
 # plugin =
 # plugin-dir =
 # plugin-env =
+sandbox = "default"               # default
 plugin-start-timeout = "10s"      # default
 plugin-hang-timeout = "1m"        # default
 # trust-plugin-dir =
@@ -202,12 +203,25 @@ fn what_is_shown_can_be_the_configuration() {
     assert!(first.contains("[source.\"a+b\"]\n\"c d\" = \"true\" "), "{first}");
 }
 
-#[test]
-fn the_example_of_the_documentation_is_a_configuration() {
-    let example = EXAMPLE.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+/// What is shown of the example with this number, from 1.
+fn shown_of_example(number: usize) -> String {
+    let example = EXAMPLE.split("```toml\n").nth(number).unwrap().split("```").next().unwrap();
     let test = TestEnv::new();
     configure(&test, example);
-    let text = shown(&test, &test.dfget(&["config"]).without_env("DFGET_CONFIG").run());
+    shown(&test, &test.dfget(&["config"]).without_env("DFGET_CONFIG").run())
+}
+
+#[test]
+fn the_example_of_what_a_plugin_may_do_is_a_configuration() {
+    let text = shown_of_example(2);
+    for line in ["readable = [\"/srv/tape\"] ", "network = true ", "memory = \"512MiB\" ", "open-files = 256 "] {
+        assert!(text.lines().any(|shown| shown.starts_with(line)), "{line}: {text}");
+    }
+}
+
+#[test]
+fn the_example_of_the_documentation_is_a_configuration() {
+    let text = shown_of_example(1);
     for line in
         ["limit-rate = \"10M\" ", "connections = 8 ", "overwrite = true ", "verbose = 1 ", "root = \"/mnt/data\" "]
     {

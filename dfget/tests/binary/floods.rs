@@ -40,7 +40,6 @@ fn a_grandchild_that_holds_the_pipes_ends_with_its_plugin() {
 }
 
 #[test]
-#[ignore = "a grandchild that leaves the process group is not yet found: issue 4, the process tree"]
 fn a_grandchild_in_a_session_of_its_own_ends_with_its_plugin() {
     let test = TestEnv::new();
     let real = test.install_into("real", &crate::harness::faultplug(), "x");

@@ -153,7 +153,8 @@ impl History {
         self.story.push(format!("{:?}, {interruption:?}", self.content));
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         let deaths = self.test.path(&format!("deaths-{}", self.story.len()));
-        let mut dfget = self.test.get(&self.url(interruption, &deaths)).args(&arguments).arg("--overwrite").last();
+        let mut dfget =
+            self.test.get(&self.url(interruption, &deaths)).good_may_write().args(&arguments).arg("--overwrite").last();
         if self.has_digest {
             dfget = dfget.arg("--digest").arg(format!("sha256:{}", Digest::of_content(self.content)));
         }

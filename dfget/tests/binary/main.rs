@@ -14,6 +14,8 @@ mod config;
 mod connection;
 mod crash;
 #[cfg(target_os = "linux")]
+mod descendants;
+#[cfg(target_os = "linux")]
 mod disk;
 mod events;
 mod floods;
@@ -27,9 +29,13 @@ mod many;
 mod modified;
 mod output;
 mod phases;
+#[cfg(target_os = "linux")]
+mod resources;
 mod restart;
 mod resume;
 mod rivals;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod secrets;
 mod signals;
 mod sizes;

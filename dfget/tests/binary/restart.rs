@@ -20,7 +20,7 @@ fn deaths(test: &TestEnv) -> PathBuf {
 /// A file of 100,000 bytes whose plugin dies as `query` says, so many times.
 fn dies(test: &TestEnv, times: u32, query: &str) -> Run {
     let counted = format!("deaths={}&times={times}", deaths(test).display());
-    test.get(&format!("good://h/file?size=100000&{counted}&{query}")).run()
+    test.get(&format!("good://h/file?size=100000&{counted}&{query}")).good_may_write().run()
 }
 
 fn died(test: &TestEnv) -> u64 {
@@ -54,7 +54,11 @@ fn a_plugin_that_always_dies_is_started_four_times_and_no_more() {
 fn the_user_says_how_often() {
     let test = TestEnv::new();
     let url = format!("good://h/file?size=100000&die-at=70000&deaths={}", deaths(&test).display());
-    test.get(&url).arg("--plugin-restarts=1").run().failed_saying(14, &["at byte 70000, after it was restarted once"]);
+    test.get(&url)
+        .good_may_write()
+        .arg("--plugin-restarts=1")
+        .run()
+        .failed_saying(14, &["at byte 70000, after it was restarted once"]);
     assert_eq!(died(&test), 2);
 }
 
@@ -70,7 +74,7 @@ fn a_plugin_that_dies_every_mib_delivers_64() {
 fn all_pieces_of_a_download_go_on_after_one_restart() {
     let test = TestEnv::new();
     let url = format!("good://h/file?size=33554432&die-at=9000000&times=1&deaths={}", deaths(&test).display());
-    let run = test.get(&url).args(&["--connections=4", "--piece-length=1M"]).run();
+    let run = test.get(&url).good_may_write().args(&["--connections=4", "--piece-length=1M"]).run();
     run.succeeded_saying(RESTARTED);
 }
 
@@ -78,7 +82,7 @@ fn all_pieces_of_a_download_go_on_after_one_restart() {
 fn all_files_of_a_tree_go_on_after_one_restart() {
     let test = TestEnv::new();
     let tree = format!("good://h/?files=20&size=200000&die-at=150000&times=1&deaths={}", deaths(&test).display());
-    let run = test.tree(&tree).run();
+    let run = test.tree(&tree).good_may_write().run();
     run.succeeded_saying(RESTARTED);
 }
 
@@ -102,7 +106,7 @@ fn a_resource_that_cannot_be_gone_on_with_is_begun_four_times_and_no_more() {
 fn a_stream_to_stdout_goes_on_without_a_gap() {
     let test = TestEnv::new();
     let url = format!("good://h/file?size=300000&die-at=200000&times=1&deaths={}", deaths(&test).display());
-    test.get(&url).stream("-").run().succeeded_saying(RESTARTED);
+    test.get(&url).good_may_write().stream("-").run().succeeded_saying(RESTARTED);
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn a_resource_that_changes_while_its_plugin_is_dead_is_never_mixed() {
 fn each_restart_is_an_event_and_the_summary_counts_them() {
     let test = TestEnv::new();
     let url = format!("good://h/file?size=100000&die-at=70000&times=1&deaths={}", deaths(&test).display());
-    let run = test.get(&url).arg("--json").run();
+    let run = test.get(&url).good_may_write().arg("--json").run();
     run.succeeded_saying(RESTARTED);
     let events = run.events();
     let named = |name: &str| events.iter().find(|event| event["event"] == name).cloned().unwrap_or_default();

@@ -1,8 +1,9 @@
 //! dfget itself is told to end, or killed.
 
 use std::{
-    fs::{self, File},
-    time::{Duration, Instant, SystemTime},
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -37,9 +38,23 @@ fn starting(test: &TestEnv) -> Started<'_> {
 /// A plugin that is connected to, and does not answer.
 fn introducing(test: &TestEnv) -> Started<'_> {
     let mut dfget = test.get("silent://h/file").start();
-    dfget.plugin();
-    wait_for("the connection", || fs::read_dir(test.path("tmp")).unwrap().next().is_none().then_some(()));
+    let plugin = dfget.plugin().pid;
+    // It has made its socket, and dfget has removed the file.
+    wait_for("the connection", || (has_socket(plugin) && sockets(test).is_empty()).then_some(()));
     dfget
+}
+
+fn has_socket(pid: i32) -> bool {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut targets = files.filter_map(|file| fs::read_link(file.path()).ok());
+    targets.any(|target| target.to_string_lossy().starts_with("socket:"))
+}
+
+/// What is in the private directories of plugins.
+fn sockets(test: &TestEnv) -> Vec<PathBuf> {
+    let directories = fs::read_dir(test.path("tmp")).unwrap().flatten();
+    let files = directories.flat_map(|directory| fs::read_dir(directory.path()).into_iter().flatten().flatten());
+    files.map(|file| file.path()).collect()
 }
 
 const MOMENTS: [fn(&TestEnv) -> Started<'_>; 3] = [starting, introducing, streaming];
@@ -75,9 +90,10 @@ fn a_killed_dfget_leaves_no_plugin_that_a_script_has_started() {
 #[test]
 fn what_a_killed_dfget_leaves_in_tmp_is_swept_by_a_later_one() {
     let test = TestEnv::new();
-    end(starting(&test), Signal::KILL, SECOND);
+    let mut dfget = test.get("hang://h/file").last().start();
+    dfget.plugin();
+    end(dfget, Signal::KILL, SECOND);
     let left = fs::read_dir(test.path("tmp")).unwrap().next().expect("its socket directory").unwrap().path();
-    File::open(&left).unwrap().set_modified(SystemTime::now() - 120 * SECOND).unwrap();
     test.get("good://h/file").run().succeeded();
     assert!(!left.exists());
 }

@@ -1,6 +1,6 @@
 //! What the configuration file says: a key an option, and a table a source.
 
-use std::{collections::BTreeMap, ffi::OsString, path::Path};
+use std::{ffi::OsString, path::Path};
 
 use clap::{Arg, ArgAction, Command};
 use toml::{
@@ -8,7 +8,7 @@ use toml::{
     de::{DeInteger, DeTable, DeValue},
 };
 
-use super::{Configuration, Given, Origin, find, key, names};
+use super::{Configuration, Given, Origin, find, key, names, rules};
 use crate::{cli::usage, error::Error, escape::printable};
 
 /// The table with a table a source in it.
@@ -25,7 +25,7 @@ pub(super) fn parse(command: &Command, path: &Path, text: &str) -> Result<Config
     for (name, value) in table.get_ref() {
         let (name, at) = (name.get_ref().as_ref(), document.origin(name));
         if name == SOURCE {
-            configuration.sources = document.sources(value.get_ref(), &at)?;
+            document.sources(value.get_ref(), &at, &mut configuration)?;
             continue;
         }
         let arg = find(command, name).ok_or_else(|| document.unknown(name, value.get_ref(), &at))?;
@@ -77,25 +77,38 @@ impl Document<'_> {
         usage(format!("{}: there is no such setting", at.subject(&name)), &hint)
     }
 
-    fn sources(&self, value: &DeValue<'_>, at: &Origin) -> Result<BTreeMap<String, BTreeMap<String, Given>>, Error> {
-        let mut sources = BTreeMap::<_, BTreeMap<_, _>>::new();
+    fn sources(&self, value: &DeValue<'_>, at: &Origin, configuration: &mut Configuration) -> Result<(), Error> {
         for (name, value) in table(SOURCE, value, at)? {
             let full = format!("{SOURCE}.{}", name.get_ref());
             // Schemes are compared in lower case, as URLs have them.
-            let options = sources.entry(name.get_ref().to_ascii_lowercase()).or_default();
+            let scheme = name.get_ref().to_ascii_lowercase();
+            let options = configuration.sources.entry(scheme.clone()).or_default();
+            let rules = configuration.rules.entry(scheme).or_default();
             for (key, value) in table(&full, value.get_ref(), &self.origin(name))? {
                 let at = self.origin(key);
-                let text = Form::Option.read(&format!("{full}.{}", key.get_ref()), value.get_ref(), &at)?;
-                options.insert(key.get_ref().to_string(), Given { values: text, origin: at });
+                let (form, given) = match rules::form(key.get_ref()) {
+                    Some(form) => (form, &mut *rules),
+                    None => (Form::Option, &mut *options),
+                };
+                let full = format!("{full}.{}", key.get_ref());
+                if let (Form::Option, Some(known)) = (form, rules::meant(key.get_ref())) {
+                    let fact = format!("{}: there is no such setting", at.subject(&printable(&full)));
+                    return Err(usage(
+                        fact,
+                        &format!("there is `{known}`; an option of that name can be set by --opt"),
+                    ));
+                }
+                let values = form.read(&full, value.get_ref(), &at)?;
+                given.insert(key.get_ref().to_string(), Given { values, origin: at });
             }
         }
-        Ok(sources)
+        Ok(())
     }
 }
 
 /// The type that a value is to have.
 #[derive(Debug, Clone, Copy)]
-enum Form {
+pub(super) enum Form {
     Switch,
     Count,
     One,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
-use super::{Configuration, Given, Origin, key};
+use super::{Configuration, Given, Origin, document::Form, key, rules};
 use crate::{
     escape::{is_harmless, is_secret, printable},
     url::{ResourceUrl, without_secrets},
@@ -50,7 +50,10 @@ impl Effective {
         let settings: Vec<_> = settings.collect();
         let sources = configuration.sources.iter().map(|(scheme, options)| {
             let own = options.iter().map(|(key, given)| (key.clone(), Setting::of_option(key, given)));
-            (scheme.clone(), own.chain(options_for_all(&settings)).collect())
+            // The rules come last: an option of the same name, by `--opt`, is another thing.
+            let rules = configuration.rules.get(scheme).into_iter().flatten();
+            let rules = rules.map(|(key, given)| (key.clone(), Setting::of_rule(key, given)));
+            (scheme.clone(), own.chain(options_for_all(&settings)).chain(rules).collect())
         });
         Self { file: configuration.file.clone(), sources: sources.collect(), settings }
     }
@@ -82,6 +85,18 @@ fn options_for_all(settings: &[(String, Setting)]) -> impl Iterator<Item = (Stri
 impl Setting {
     fn of_option(key: &str, given: &Given) -> Self {
         Self { value: Value::One(option(key, &given.text())), origin: given.origin.clone() }
+    }
+
+    fn of_rule(key: &str, given: &Given) -> Self {
+        let text = given.text();
+        let value = match rules::form(key) {
+            Some(Form::Many) => {
+                Value::Many(given.values.iter().map(|value| value.to_string_lossy().into_owned()).collect())
+            }
+            Some(Form::Switch) => Value::Switch(text == "true"),
+            _ => Value::One(text),
+        };
+        Self { value, origin: given.origin.clone() }
     }
 
     fn to_json(&self) -> serde_json::Value {

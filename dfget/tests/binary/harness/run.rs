@@ -190,6 +190,13 @@ impl<'a> Dfget<'a> {
         self
     }
 
+    /// The plugin `good` may write to this place, in spite of its sandbox.
+    pub(crate) fn good_may_write(self) -> Self {
+        let (path, root) = (self.test.path("writable.toml"), self.test.root().display());
+        fs::write(&path, format!("[source.good]\nwritable = [\"{root}\"]\n")).expect("the place is writable");
+        self.env("DFGET_CONFIG", path)
+    }
+
     /// Starts it through another program, which executes it after `words`: `env -u HOME`, for one.
     pub(crate) fn through(self, words: &[&str]) -> Self {
         let program = self.command.get_program().to_owned();
