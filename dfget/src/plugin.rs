@@ -8,7 +8,7 @@
 //! * `exec`: the shim that becomes the plugin
 //! * `process`: the process group and its end
 //! * `descendants`: whoever left that group
-//! * `sandbox`, `resources`: what it may do, and how much of the machine it may have
+//! * `sandbox`, `resources`, `cgroup`: what it may do, and how much of the machine it may have
 //! * `greeting`, `connect`: handshake line and socket
 //! * `start`: all of these in order
 //! * `running`: a plugin that is ready, the reason of its end, its orderly stop
@@ -19,6 +19,7 @@
 //! The only room that knows gRPC.
 
 mod assembly;
+mod cgroup;
 mod client;
 mod connect;
 mod descendants;
@@ -123,6 +124,18 @@ pub const RESTARTS: u32 = 3;
 impl Settings {
     fn rules(&self, scheme: &str) -> Rules {
         self.rules.get(scheme).cloned().unwrap_or_default()
+    }
+
+    /// These, and no network for the plugin of `scheme`.
+    fn without_network(&self, scheme: &str) -> Self {
+        let mut rules = self.rules.clone();
+        rules.entry(scheme.to_owned()).or_default().network = Some(false);
+        Self { rules, ..self.clone() }
+    }
+
+    /// Whether the plugin of `scheme` has a network only because nobody said anything of it.
+    fn gives_network_unasked(&self, scheme: &str) -> bool {
+        self.shim.is_some() && self.rules(scheme).network.is_none() && self.sandbox(scheme) == Sandbox::Default
     }
 
     fn sandbox(&self, scheme: &str) -> Sandbox {

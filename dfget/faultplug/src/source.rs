@@ -55,6 +55,7 @@ pub(crate) fn serve(name: &str) -> ExitCode {
         "wrong-type" => attributes.with("type", "searcher"),
         "wrong-name" => attributes.with("name", "other"),
         "wrong-scheme" => attributes.with("scheme", "other"),
+        "networkless" => attributes.with("network", "none"),
         "escaped-attributes" => attributes.with("vendor", "\x1b[2Jevil\u{202e}"),
         _ => attributes,
     };

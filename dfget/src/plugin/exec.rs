@@ -95,9 +95,9 @@ pub fn run_if_asked() -> Option<ExitCode> {
     }
     let (host, manner) = (arguments.next()?, arguments.next()?);
     let (orders, plugin) = (arguments.next()?, arguments.next()?);
-    let orders = serde_json::from_str(orders.to_str()?).ok()?;
+    let orders: Orders = serde_json::from_str(orders.to_str()?).ok()?;
     let Err(failure) =
-        become_plugin(host.to_str().and_then(|pid| pid.parse().ok())?, &orders, (manner.to_str()?, &plugin));
+        become_plugin(host.to_str().and_then(|pid| pid.parse().ok())?, orders, (manner.to_str()?, &plugin));
     let (what, error) = match &failure {
         Failure::Unconfined(error) => (UNCONFINED, error),
         Failure::NotExecuted(error) => (FAILURE, error),
@@ -118,7 +118,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn become_plugin(host: i32, orders: &Orders, (manner, plugin): (&str, &OsStr)) -> Result<Infallible, Failure> {
+fn become_plugin(host: i32, mut orders: Orders, (manner, plugin): (&str, &OsStr)) -> Result<Infallible, Failure> {
     end_with_host(host)?;
     let no_core = Rlimit { current: Some(0), maximum: Some(0) };
     process::setrlimit(Resource::Core, no_core).map_err(io::Error::from)?;
@@ -126,6 +126,7 @@ fn become_plugin(host: i32, orders: &Orders, (manner, plugin): (&str, &OsStr)) -
     close_fds::set_fds_cloexec(3, &[]);
     restore_signals()?;
     allow_own_files();
+    orders.limits.join_group();
     orders.confinement.apply().and_then(|()| orders.limits.apply()).map_err(Failure::Unconfined)?;
     Ok(execute(manner, plugin)?)
 }

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    cgroup::Cgroup,
     descendants,
     exec::{self, Orders},
     program::Program,
@@ -35,6 +36,8 @@ pub(super) struct Launch<'a> {
     pub(super) orders: Orders,
     /// Its own, which is named in its environment and goes once the last one who descends from it is gone.
     pub(super) directory: Arc<SocketDir>,
+    /// Its control group, if it has one.
+    pub(super) group: Option<Cgroup>,
 }
 
 /// A plugin's process. Dropping it kills the group, and whoever else descends from it.
@@ -148,6 +151,8 @@ struct Keeper {
     directory: Arc<SocketDir>,
     /// Bytes of memory that it may have.
     memory: Option<u64>,
+    /// Which sees to that.
+    group: Option<Cgroup>,
 }
 
 impl Keeper {
@@ -159,7 +164,7 @@ impl Keeper {
         command.env_clear().envs(launch.environment).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let memory = launch.orders.limits.memory.filter(|_| launch.shim.is_some());
-        Ok(Self { command, handle, directory: launch.directory, memory })
+        Ok(Self { command, handle, directory: launch.directory, memory, group: launch.group })
     }
 
     /// All of its life.
@@ -178,7 +183,7 @@ impl Keeper {
         let status = group.reap(&mut child);
         // Who left the group, too. Orphans are where they belong only now.
         descendants::end_of(self.directory.path());
-        drop(self.directory);
+        drop((self.directory, self.group));
         ending.send_replace(Some(status.map_or(Ending::Signal(0), |status| Ending::of(status, self.memory))));
     }
 }

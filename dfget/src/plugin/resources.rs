@@ -1,31 +1,51 @@
 //! How much of the machine a plugin may have, as the configuration says: set in the shim, inherited by whoever the
-//! plugin starts.
+//! plugin starts. Memory is that of all together, by a control group, where one can be made; else of each.
 
-use std::{fmt, io};
+use std::{fmt, io, path::PathBuf};
 
 use indicatif::BinaryBytes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::sandbox::Rules;
+use super::{
+    cgroup::{self, Cgroup},
+    sandbox::Rules,
+};
 
-/// What the shim sets. All of it is per process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What the shim sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Limits {
     /// Bytes that it may write to and shares with nobody, used or not: `RLIMIT_DATA`. Not `RLIMIT_AS`, by which the
     /// runtimes of Go and Java, which reserve far more than they use, would not even start.
     pub(super) memory: Option<u64>,
+    /// Where `memory` is that of all its processes together, the control group to join instead.
+    group: Option<PathBuf>,
     open_files: Option<u64>,
 }
 
 impl Limits {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { memory: rules.memory, open_files: rules.open_files }
+        Self { memory: rules.memory, group: None, open_files: rules.open_files }
+    }
+
+    /// Makes the control group that they need, if there is a way to; it is to be kept as long as the plugin lives.
+    /// `name` is nobody else's.
+    pub(super) fn make_group(&mut self, name: &str) -> Option<Cgroup> {
+        let group = Cgroup::with_memory(self.memory?, name)?;
+        self.group = Some(group.path().to_owned());
+        Some(group)
+    }
+
+    /// Joins the group. Comes before the sandbox, which does not let that happen.
+    pub(super) fn join_group(&mut self) {
+        if self.group.as_ref().is_some_and(|group| cgroup::join(group).is_err()) {
+            self.group = None;
+        }
     }
 
     /// Limits this process. Nothing undoes it.
-    pub(super) fn apply(self) -> io::Result<()> {
-        self.memory.map_or(Ok(()), |limit| set(Resource::Data, limit))?;
+    pub(super) fn apply(&self) -> io::Result<()> {
+        self.memory.filter(|_| self.group.is_none()).map_or(Ok(()), |limit| set(Resource::Data, limit))?;
         self.open_files.map_or(Ok(()), |limit| set(Resource::Nofile, limit))
     }
 }
@@ -38,12 +58,10 @@ fn set(resource: Resource, limit: u64) -> io::Result<()> {
 
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let memory = self.memory.map(|limit| format!("{} of memory", BinaryBytes(limit)));
-        let open_files = self.open_files.map(|limit| format!("{limit} open files"));
+        let whose = if self.group.is_some() { "in all" } else { "in each process" };
+        let memory = self.memory.map(|limit| format!("{} of memory {whose}", BinaryBytes(limit)));
+        let open_files = self.open_files.map(|limit| format!("{limit} open files in each process"));
         let limits: Vec<String> = memory.into_iter().chain(open_files).collect();
-        match limits.as_slice() {
-            [] => f.write_str("none"),
-            limits => write!(f, "{} in each process", limits.join(", ")),
-        }
+        if limits.is_empty() { f.write_str("none") } else { f.write_str(&limits.join(", ")) }
     }
 }

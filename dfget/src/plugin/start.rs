@@ -63,6 +63,17 @@ pub(super) async fn start(
     options: Option<&Options>,
     settings: &Settings,
 ) -> Result<Running, Error> {
+    let running = start_once(candidate, options, settings).await?;
+    let wants_none = running.about.attributes.get("network").is_some_and(|network| network == "none");
+    if !wants_none || !settings.gives_network_unasked(&candidate.name) {
+        return Ok(running);
+    }
+    // It was given no URL yet, and the one that will be has no network from its first instruction on.
+    running.stop().await;
+    start_once(candidate, options, &settings.without_network(&candidate.name)).await
+}
+
+async fn start_once(candidate: &Candidate, options: Option<&Options>, settings: &Settings) -> Result<Running, Error> {
     let begun = Instant::now();
     let program = Program::check(candidate, settings).await?;
     let mut launched = Launched::new(candidate, &program, settings).await?;
@@ -130,8 +141,11 @@ impl Launched {
     async fn new(candidate: &Candidate, program: &Program, settings: &Settings) -> Result<Self, Error> {
         let failed = |action| move |source| Error::LocalIo { action, path: candidate.path.clone(), source };
         let socket_dir = Arc::new(SocketDir::create().map_err(failed("make a directory for the socket of"))?);
-        let orders = settings.orders(&candidate.name, &program.path, socket_dir.path());
+        let mut orders = settings.orders(&candidate.name, &program.path, socket_dir.path());
+        let name = socket_dir.path().file_name().unwrap_or_default().to_string_lossy();
+        let group = settings.shim.as_ref().and_then(|_| orders.limits.make_group(&name));
         let launch = Launch {
+            group,
             program,
             environment: environment::of_plugin(socket_dir.path(), &settings.inherit),
             shim: settings.shim.clone(),
