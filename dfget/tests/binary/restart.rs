@@ -168,6 +168,21 @@ fn a_plugin_that_was_replaced_meanwhile_is_checked_again() {
 }
 
 #[test]
+fn a_plugin_that_was_replaced_meanwhile_is_not_the_one_that_was_locked() {
+    let (test, url) = (TestEnv::new(), "good://h/file?size=1000000&hold-at=600000");
+    let plugin = test.install("good");
+    test.dfget(&["plugin", "lock"]).run().succeeded();
+    let mut dfget = test.get(url).arg("--locked").last().start();
+    dfget.wait_for_bytes(600_000);
+    let mut program = fs::read(&plugin).unwrap();
+    program.push(0);
+    fs::remove_file(&plugin).unwrap();
+    test.write_plugin("good", program);
+    dfget.signal_plugin(Signal::KILL);
+    dfget.finish().failed_saying(11, &["it is restarted", "is refused: its sha256 is ", "plugins.lock has "]);
+}
+
+#[test]
 fn a_plugin_that_is_gone_meanwhile_cannot_be_restarted() {
     let (test, url) = (TestEnv::new(), "good://h/file?size=1000000&hold-at=600000");
     let mut dfget = test.get(url).start();
