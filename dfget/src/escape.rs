@@ -126,7 +126,7 @@ mod tests {
         assert!(printable(&"é".repeat(9999)).ends_with("é…"));
     }
 
-    /// The fuzzer's find: many secrets make room for what was cut, and it was the beginning of one more.
+    /// A seed of the fuzzer's: many secrets make room for what was cut, and it was the beginning of one more.
     #[test]
     fn a_secret_that_is_cut_is_not_shown_either() {
         hide(["swordfish-swordfish"]);

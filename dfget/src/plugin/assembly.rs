@@ -232,7 +232,7 @@ mod tests {
         }
     }
 
-    /// The fuzzer's find: the offsets stood still at the last one, and the bytes were put into one place.
+    /// A seed of the fuzzer's: the offsets stood still at the last one, and the bytes were put into one place.
     #[test]
     fn offsets_end_with_the_last_one_there_is() {
         let asked = Range { start: u64::MAX - 3, length: None };

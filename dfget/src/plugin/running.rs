@@ -31,6 +31,9 @@ const SEE_OUT: Duration = Duration::from_millis(200);
 /// How long a plugin whose connection broke has to turn out to be dead.
 const POST_MORTEM: Duration = Duration::from_millis(500);
 
+/// The same where its connection ended: asked to end by somebody, it has a second for what it does.
+const FAREWELL: Duration = Duration::from_millis(1500);
+
 /// The same where only its answer looks like it.
 const QUICK_POST_MORTEM: Duration = Duration::from_millis(20);
 
@@ -149,7 +152,8 @@ impl Running {
     async fn explain(&self, status: Status, doing: &str) -> plugin_sdk::Error {
         let local = status::is_local(&status);
         let patience = match status.code() {
-            _ if local => POST_MORTEM,
+            _ if status::is_unreadable(&status) => Duration::ZERO,
+            _ if local => FAREWELL,
             Code::Internal | Code::Unknown => QUICK_POST_MORTEM,
             _ => Duration::ZERO,
         };

@@ -193,3 +193,14 @@ fn a_plugin_that_is_gone_meanwhile_cannot_be_restarted() {
         .finish()
         .failed_saying(12, &["it is restarted", "d7y-resource-plugin-good cannot be executed", "No such file"]);
 }
+
+#[test]
+fn a_plugin_that_is_asked_to_end_by_somebody_else_is_started_again() {
+    let test = TestEnv::new();
+    let url = format!("good://h/file?size=1000000&hold-at=600000&times=1&deaths={}", deaths(&test).display());
+    let mut dfget = test.get(&url).good_may_write().start();
+    dfget.wait_for_bytes(600_000);
+    dfget.signal_plugin(Signal::TERM);
+    let restarted = " WARN plugin d7y-resource-plugin-good exited with status 0; it is restarted in 0.2 s";
+    dfget.finish().succeeded_saying(restarted).within(3 * SECOND);
+}

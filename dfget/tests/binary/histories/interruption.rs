@@ -16,8 +16,8 @@ const AGAIN: Duration = Duration::from_millis(220);
 /// How often dfget starts a plugin anew that dies without progress.
 const RESTARTS: u64 = 3;
 
-/// What plugins die of at once: Rust's own handler takes a first SIGSEGV for one of a stack that is well.
-const FATAL: [Signal; 2] = [Signal::KILL, Signal::ABORT];
+/// What plugins die of; not SIGSEGV, whose first one Rust's own handler takes for one of a stack that is well.
+const FATAL: [Signal; 3] = [Signal::KILL, Signal::ABORT, Signal::TERM];
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Interruption {
