@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io,
-    os::fd::AsRawFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +11,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{FallocateFlags, FlockOperation, fallocate, flock, fstat, fstatvfs},
+    fs::{FlockOperation, flock, fstat, fstatvfs},
     io::Errno,
 };
 
@@ -61,7 +60,7 @@ impl Part {
         if length.saturating_sub(held) > free {
             return Err((io::ErrorKind::StorageFull.into(), free));
         }
-        match fallocate(file, FallocateFlags::KEEP_SIZE, first, length) {
+        match preallocate(file, first, length) {
             Err(refused @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
                 // A failed one keeps what it got until the file is cut.
                 if let Ok(held) = file.metadata() {
@@ -81,7 +80,9 @@ impl Part {
         if let Some(file) = self.lock.as_ref().filter(|_| !self.options.no_fsync) {
             // SAFETY: the descriptor is open, and the call reads no memory of ours. That it is but a hint, and may
             // fail, is well: `flush` follows.
-            unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+            unsafe {
+                libc::sync_file_range(std::os::fd::AsRawFd::as_raw_fd(&**file), 0, 0, libc::SYNC_FILE_RANGE_WRITE)
+            };
         }
     }
 
@@ -166,4 +167,15 @@ fn locked(place: &Place) -> Result<(Arc<File>, bool), Error> {
             return Ok((Arc::new(file), is_new));
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn preallocate(file: &File, first: u64, length: u64) -> Result<(), Errno> {
+    rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, first, length)
+}
+
+/// Elsewhere it would make the file longer.
+#[cfg(not(target_os = "linux"))]
+fn preallocate(_: &File, _: u64, _: u64) -> Result<(), Errno> {
+    Ok(())
 }

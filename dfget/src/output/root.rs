@@ -170,7 +170,8 @@ impl Root {
 
 impl From<&Stat> for Existing {
     fn from(stat: &Stat) -> Self {
-        let nanos = Duration::from_nanos(stat.st_mtime_nsec);
+        // Signed on some systems.
+        let nanos = Duration::from_nanos(u64::try_from(i128::from(stat.st_mtime_nsec)).unwrap_or_default());
         let whole = Duration::from_secs(stat.st_mtime.unsigned_abs());
         let epoch = SystemTime::UNIX_EPOCH;
         let modified = if stat.st_mtime < 0 { epoch.checked_sub(whole) } else { epoch.checked_add(whole) };

@@ -151,6 +151,7 @@ struct Process {
     parent: i32,
     zombie: bool,
     /// In ticks since the machine was started: with `pid` it is the same process, and no later one.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody is looked for there"))]
     started: u64,
 }
 

@@ -25,7 +25,7 @@ use nix::{
 };
 use rustix::{
     fs::{Mode, fstat, stat},
-    process::{self, Pid, Resource, Rlimit},
+    process::{self, Resource, Rlimit},
 };
 use serde::{Deserialize, Serialize};
 
@@ -136,7 +136,7 @@ fn end_with_host(host: i32) -> io::Result<()> {
     process::set_parent_process_death_signal(Some(process::Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
     // It may have ended before the line above: then no signal comes any more.
-    if process::getppid() == Pid::from_raw(host) { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    if process::getppid() == process::Pid::from_raw(host) { Ok(()) } else { Err(Errno::ESRCH.into()) }
 }
 
 #[cfg(not(target_os = "linux"))]

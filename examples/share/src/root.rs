@@ -15,6 +15,9 @@ use rustix::{
 
 use crate::{beneath, file::SharedFile, path::TreePath, version::Version};
 
+/// The number of a device, whose type is of each system its own.
+type Device = rustix::fs::Dev;
+
 /// The option that names the directory.
 const OPTION: &str = "root";
 
@@ -22,7 +25,7 @@ pub(crate) struct Root {
     directory: OwnedFd,
     path: PathBuf,
     /// The device, if that is one of this machine and not of a server.
-    local: Option<u64>,
+    local: Option<Device>,
 }
 
 impl Root {
@@ -125,7 +128,7 @@ const LOCAL: [u32; 8] = [
 ];
 
 #[cfg(target_os = "linux")]
-fn local_device(directory: &OwnedFd) -> Option<u64> {
+fn local_device(directory: &OwnedFd) -> Option<Device> {
     let kind = rustix::fs::fstatfs(directory).ok()?.f_type;
     // Its type differs between architectures, and the constants have 32 bits.
     let is_local = LOCAL.contains(&(kind as u32));
@@ -133,7 +136,7 @@ fn local_device(directory: &OwnedFd) -> Option<u64> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn local_device(_: &OwnedFd) -> Option<u64> {
+fn local_device(_: &OwnedFd) -> Option<Device> {
     None
 }
 
