@@ -17,6 +17,11 @@ use std::{
 };
 
 use faultplug::Content;
+use nix::sys::signal::{
+    SigHandler,
+    Signal::{SIGHUP, SIGINT, SIGTERM},
+    signal,
+};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use super::{
@@ -276,8 +281,16 @@ impl<'a> Dfget<'a> {
 /// So that everybody it starts can be told from everybody else on the machine, dead or alive.
 #[allow(unsafe_code)]
 fn lead_a_session(command: &mut Command) {
-    // SAFETY: between fork and exec it makes one system call, and allocates nothing.
-    unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) };
+    // SAFETY: between fork and exec it makes system calls only, and allocates nothing; a default action runs no code.
+    unsafe {
+        command.pre_exec(|| {
+            // Whoever runs the tests in the background may ignore them, and dfget would, too.
+            for ignored in [SIGINT, SIGHUP, SIGTERM] {
+                signal(ignored, SigHandler::SigDfl)?;
+            }
+            Ok(rustix::process::setsid().map(drop)?)
+        })
+    };
 }
 
 /// All of a file that somebody else is writing: its position is theirs.
