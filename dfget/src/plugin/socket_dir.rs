@@ -45,9 +45,11 @@ impl SocketDir {
     /// `None` if somebody else sweeps it away.
     fn create_in(base: &Path) -> io::Result<Option<Self>> {
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base)?;
-        // What tempfile makes is 0700 at most, and less under a strange umask.
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700))?;
-        let lock = File::open(directory.path())?;
+        let opened = open(directory.path());
+        if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        let lock = opened?;
         let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
         let is_there = fs::metadata(directory.path()).is_ok_and(|found| found.ino() == inode(&lock));
         Ok((locked && is_there).then_some(Self { directory, _lock: lock }))
@@ -64,6 +66,12 @@ impl SocketDir {
         // A failure is left to the drop, and to the next dfget.
         sockets.for_each(|entry| _ = fs::remove_file(entry.path()));
     }
+}
+
+/// What tempfile makes is 0700 at most, and less under a strange umask.
+fn open(directory: &Path) -> io::Result<File> {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    File::open(directory)
 }
 
 fn inode(file: &File) -> u64 {
@@ -142,6 +150,25 @@ mod tests {
         clear(&left);
         assert!(!abandoned.exists());
         assert!(foreign.exists() && held.path().exists());
+    }
+
+    /// Between its making and its lock, one looks like one that was left behind.
+    #[test]
+    fn a_directory_that_is_swept_while_it_is_made_is_made_again() {
+        let base = tempfile::tempdir().unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    left_in(base.path()).iter().for_each(|left| _ = fs::remove_dir_all(&left.path));
+                }
+            });
+            for _ in 0..2000 {
+                let made = SocketDir::create_in(base.path()).unwrap();
+                assert!(made.is_none_or(|made| made.path().exists()));
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]

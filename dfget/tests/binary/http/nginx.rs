@@ -217,9 +217,9 @@ fn a_killed_download_goes_on_over_several_connections() {
             "{range:?} of {missing:?}"
         );
     }
-    // A connection whose piece was split has more on the way than it needs.
+    // Connections whose pieces were split have more on the way than they need: what their sockets hold.
     let bytes: u64 = served.iter().map(|served| served.body).sum();
-    assert!(bytes <= length(&missing) + (16 << 20), "{bytes} of {missing:?}");
+    assert!(bytes <= length(&missing) + (28 << 20), "{bytes} of {missing:?}");
 }
 
 #[test]
