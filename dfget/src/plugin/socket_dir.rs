@@ -156,18 +156,14 @@ mod tests {
     #[test]
     fn a_directory_that_is_swept_while_it_is_made_is_made_again() {
         let base = tempfile::tempdir().unwrap();
-        let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    left_in(base.path()).iter().for_each(|left| _ = fs::remove_dir_all(&left.path));
-                }
+            let making = scope.spawn(|| {
+                (0..2000).all(|_| SocketDir::create_in(base.path()).unwrap().is_none_or(|made| made.path().exists()))
             });
-            for _ in 0..2000 {
-                let made = SocketDir::create_in(base.path()).unwrap();
-                assert!(made.is_none_or(|made| made.path().exists()));
+            while !making.is_finished() {
+                left_in(base.path()).iter().for_each(|left| _ = fs::remove_dir_all(&left.path));
             }
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(making.join().unwrap());
         });
     }
 
