@@ -21,6 +21,12 @@ pub const SOCKET_GROUP: &str = "PLUGIN_UNIX_SOCKET_GROUP";
 /// The host's certificate in PEM; set only where the host wants AutoMTLS.
 pub const CLIENT_CERT: &str = "PLUGIN_CLIENT_CERT";
 
+/// The lowest port on which a plugin that cannot do Unix sockets listens.
+pub const MIN_PORT: &str = "PLUGIN_MIN_PORT";
+
+/// The highest such port.
+pub const MAX_PORT: &str = "PLUGIN_MAX_PORT";
+
 /// Non-empty where the host understands a seventh handshake field.
 pub const MULTIPLEX_GRPC: &str = "PLUGIN_MULTIPLEX_GRPC";
 

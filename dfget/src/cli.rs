@@ -140,6 +140,7 @@ fn settings_of(plugins: &PluginArguments) -> plugin::Settings {
         inherit: plugins.inherit.clone(),
         trusted: plugins.trusted.clone(),
         lock: lock::Rule { mode, is_named: named.is_some(), files: named.into_iter().collect() },
+        mtls: plugins.plugin_mtls,
         start_timeout: plugins.plugin_start_timeout,
         sandbox: plugins.sandbox,
         hang_timeout: plugins.plugin_hang_timeout,

@@ -79,6 +79,8 @@ pub struct Settings {
     pub sandbox: Sandbox,
     /// What holds for the plugin of this scheme alone, in lower case as URLs have it.
     pub rules: BTreeMap<String, Rules>,
+    /// Whether they speak TLS even on their private sockets. One that listens on TCP always does.
+    pub mtls: bool,
     /// From its start to its answer to `Init`.
     pub start_timeout: Duration,
     /// Until a call is answered.
@@ -106,6 +108,7 @@ impl Default for Settings {
             lock: lock::Rule::default(),
             sandbox: Sandbox::default(),
             rules: BTreeMap::new(),
+            mtls: false,
             start_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),

@@ -46,6 +46,7 @@ mod client;
 mod error;
 mod resource;
 mod serve;
+pub mod tls;
 pub mod wire;
 
 pub use async_trait::async_trait;

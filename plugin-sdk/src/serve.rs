@@ -1,5 +1,6 @@
 //! Everything between a plugin's `main` and its [`ResourceClient`]: the whole life of the process.
 
+mod connections;
 mod controller;
 mod environment;
 mod frames;
@@ -23,7 +24,6 @@ use plugin_proto::{
     resource::resource_client_server::ResourceClientServer,
 };
 use tokio::net::UnixListener;
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::Router};
 
@@ -34,7 +34,7 @@ use self::{
     service::Service,
     stdio::Stdio,
 };
-use crate::{Attributes, Error, Options, ResourceClient};
+use crate::{Attributes, Error, Options, ResourceClient, tls::Identity};
 
 /// How long open calls may go on after the plugin was asked to end. A Go host kills after 2 s.
 const GRACE: Duration = Duration::from_secs(1);
@@ -87,12 +87,15 @@ async fn serve_until_ended(environment: &Environment, mut stdio: Stdio, service:
     // Before the handshake line: a host may send SIGTERM as soon as it has read it.
     let life_line = LifeLine::hold(environment.life_line, stop.clone())?;
     let socket = Socket::bind(environment)?;
-    let incoming = UnixListenerStream::new(UnixListener::from_std(socket.listener.try_clone()?)?);
+    let identity = environment.host.as_ref().map(|_| Identity::generate()).transpose()?;
+    let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
+    let acceptor = identity.as_ref().zip(environment.host.as_ref()).map(|(us, host)| us.acceptor(host)).transpose()?;
+    let incoming = connections::accept(listener, acceptor);
     // The socket listens already: the host connects while the services are still being put together.
     stdio.write_handshake(&Handshake {
         app_version: environment.app_version,
         address: Address::Unix(socket.path.display().to_string()),
-        certificate: None,
+        certificate: identity.as_ref().map(Identity::field),
         multiplex: environment.answer_multiplex.then_some(false),
     })?;
     let router = router(service, &stdio, &stop).await;

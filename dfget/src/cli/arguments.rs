@@ -216,6 +216,9 @@ pub(super) struct PluginArguments {
     /// can read nothing of yours either, and have no network
     #[arg(long, value_name = "MODE", default_value = "default", global = true)]
     pub(super) sandbox: Sandbox,
+    /// Speak TLS with plugins even on their private sockets
+    #[arg(long, global = true)]
+    pub(super) plugin_mtls: bool,
     /// Give up on a plugin that is not ready after this time
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "10s", global = true)]
     pub(super) plugin_start_timeout: Duration,

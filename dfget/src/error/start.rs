@@ -1,6 +1,6 @@
 //! The ways in which a plugin does not become ready.
 
-use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+use std::{fmt, net::SocketAddr, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
 use indicatif::BinaryBytes;
 use plugin_proto::{handshake::HandshakeError, limits};
@@ -73,6 +73,12 @@ pub enum StartFault {
     BadAddress(String, String),
     /// It speaks TLS, which this host did not ask for.
     UnaskedCertificate,
+    /// It speaks no TLS, which this host asked for.
+    NoCertificate,
+    /// The certificate in its handshake line is none, or not its own; with the reason.
+    BadCertificate(String),
+    /// It listens on TCP, for which it must be asked for TLS.
+    WantsTls(SocketAddr),
     /// It listens, and does not answer; with the reason.
     Unreachable(String),
     /// It did not answer its first calls in time.
@@ -112,6 +118,9 @@ impl fmt::Display for StartFault {
             }
             Self::BadAddress(address, reason) => write!(f, "listens on `{address}`, which is refused: {reason}"),
             Self::UnaskedCertificate => f.write_str("answered a certificate that nobody asked for"),
+            Self::NoCertificate => f.write_str("answered no certificate, where TLS was asked for"),
+            Self::BadCertificate(reason) => write!(f, "answered a wrong certificate: {reason}"),
+            Self::WantsTls(address) => write!(f, "listens on {address}, and was not asked for TLS"),
             Self::Unreachable(reason) => write!(f, "cannot be reached after its handshake: {reason}"),
             Self::Unanswered(limit) => write!(f, "did not answer within {} of its start", seconds(limit)),
             Self::NotServing(status) => write!(f, "reports that it is {status}"),
@@ -136,6 +145,9 @@ impl StartFault {
             }
             Self::UnknownVersion(version) if *version > plugin_proto::APP_VERSIONS[0] => "update dfget".into(),
             Self::UnknownVersion(_) => "update the plugin".into(),
+            Self::NoCertificate => {
+                "a plugin must obey PLUGIN_CLIENT_CERT; one on a Unix socket needs no --plugin-mtls".into()
+            }
             _ => "-vv shows the plugin's own log".into(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Mutex,
@@ -13,7 +14,12 @@ use plugin_proto::{
     handshake::{Address, Handshake},
     limits,
 };
-use tokio::net::UnixStream;
+use plugin_sdk::tls::{Identity, NAME, Peer, is_another_peer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::error::StartFault;
@@ -23,22 +29,72 @@ const STREAM_WINDOW: u32 = 8 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 const FRAME: u32 = 1024 * 1024;
 
-/// Connects to where `handshake` says, if that is beneath `socket_dir` and listened to by this user.
-pub(super) async fn connect(handshake: &Handshake, socket_dir: &Path) -> Result<Channel, StartFault> {
+/// Connects to where `handshake` says, if only this user can be there: the owner of a socket beneath `socket_dir`, or
+/// whoever has the key of the certificate that was asked for.
+pub(super) async fn connect(
+    handshake: &Handshake,
+    socket_dir: &Path,
+    identity: Option<&Identity>,
+) -> Result<Channel, StartFault> {
     if !APP_VERSIONS.contains(&handshake.app_version) {
         return Err(StartFault::UnknownVersion(handshake.app_version));
     }
-    if handshake.certificate.is_some() {
-        return Err(StartFault::UnaskedCertificate);
+    let tls = match (identity, handshake.certificate.as_deref()) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(StartFault::UnaskedCertificate),
+        (Some(_), None) => return Err(StartFault::NoCertificate),
+        (Some(identity), Some(field)) => Some(connector(identity, field)?),
+    };
+    match &handshake.address {
+        Address::Unix(path) => {
+            let stream = unix(path, socket_dir).await?;
+            match tls {
+                Some(tls) => secured(&tls, stream).await,
+                None => channel(stream).await,
+            }
+        }
+        Address::Tcp(address) => {
+            let address = loopback(address)?;
+            let tls = tls.ok_or(StartFault::WantsTls(address))?;
+            let stream = TcpStream::connect(address).await.map_err(|error| unreachable(&error))?;
+            stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+            secured(&tls, stream).await
+        }
     }
-    let socket = allowed_socket(&handshake.address, socket_dir)?;
+}
+
+fn connector(identity: &Identity, field: &str) -> Result<TlsConnector, StartFault> {
+    let bad = |error: io::Error| StartFault::BadCertificate(error.to_string());
+    identity.connector(&Peer::from_field(field).map_err(bad)?).map_err(bad)
+}
+
+async fn secured<S: Connection>(tls: &TlsConnector, stream: S) -> Result<Channel, StartFault> {
+    let name = NAME.try_into().expect("it is a name");
+    let stream = tls.connect(name, stream).await.map_err(|error| match is_another_peer(&error) {
+        true => StartFault::BadCertificate("it is not the one that listens there".into()),
+        false => unreachable(&io::Error::other(format!("TLS: {error}"))),
+    })?;
+    channel(stream).await
+}
+
+async fn unix(path: &str, socket_dir: &Path) -> Result<UnixStream, StartFault> {
+    let socket = allowed_socket(path, socket_dir)?;
     let stream = UnixStream::connect(&socket).await.map_err(|error| unreachable(&error))?;
     let peer = stream.peer_cred().map_err(|error| unreachable(&error))?;
     if peer.uid() != rustix::process::geteuid().as_raw() {
         let reason = format!("user {} listens there", peer.uid());
         return Err(StartFault::BadAddress(socket.display().to_string(), reason));
     }
-    channel(stream).await.map_err(|error| unreachable(&io::Error::other(error)))
+    Ok(stream)
+}
+
+/// The address, if it is one of this machine and reachable from nowhere else.
+fn loopback(address: &str) -> Result<SocketAddr, StartFault> {
+    match address.parse::<SocketAddr>() {
+        Ok(parsed) if parsed.ip().is_loopback() => Ok(parsed),
+        Ok(_) => refuse(address, "it is no loopback address"),
+        Err(_) => refuse(address, "it is no IP address and port"),
+    }
 }
 
 fn unreachable(error: &io::Error) -> StartFault {
@@ -46,11 +102,7 @@ fn unreachable(error: &io::Error) -> StartFault {
 }
 
 /// The path of the address, if it names a socket of this user's in `socket_dir` itself.
-fn allowed_socket(address: &Address, socket_dir: &Path) -> Result<PathBuf, StartFault> {
-    let path = match address {
-        Address::Unix(path) => path,
-        Address::Tcp(address) => return refuse(address, "TCP without TLS is open to everybody on this machine"),
-    };
+fn allowed_socket(path: &str, socket_dir: &Path) -> Result<PathBuf, StartFault> {
     let socket = Path::new(path);
     if path.len() > limits::SOCKET_PATH {
         return refuse(path, &format!("a socket's path has at most {} bytes", limits::SOCKET_PATH));
@@ -80,7 +132,7 @@ fn refuse<T>(address: &str, reason: &str) -> Result<T, StartFault> {
 }
 
 /// One HTTP/2 connection over `stream`, and never another: a plugin that lost its connection is started anew.
-async fn channel(stream: UnixStream) -> Result<Channel, tonic::transport::Error> {
+async fn channel<S: Connection>(stream: S) -> Result<Channel, StartFault> {
     let stream = Mutex::new(Some(stream));
     let connector = tower::service_fn(move |_| {
         let stream = stream.lock().ok().and_then(|mut stream| stream.take());
@@ -92,7 +144,12 @@ async fn channel(stream: UnixStream) -> Result<Channel, tonic::transport::Error>
         .max_frame_size(FRAME)
         .connect_with_connector(connector)
         .await
+        .map_err(|error| unreachable(&io::Error::other(error)))
 }
+
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection for S {}
 
 #[cfg(test)]
 mod tests {
@@ -101,7 +158,7 @@ mod tests {
     use super::*;
 
     fn judge(path: &str, directory: &Path) -> String {
-        match allowed_socket(&Address::Unix(path.into()), directory) {
+        match allowed_socket(path, directory) {
             Ok(path) => format!("allowed: {}", path.file_name().unwrap().display()),
             Err(fault) => fault.to_string(),
         }
@@ -126,8 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn tcp_is_refused() {
-        let fault = allowed_socket(&Address::Tcp("127.0.0.1:9".into()), Path::new("/tmp")).unwrap_err();
-        assert!(fault.to_string().contains("TCP without TLS"));
+    fn a_tcp_address_is_one_of_the_loopback_interface() {
+        for address in ["127.0.0.1:9", "127.8.8.8:65535", "[::1]:80"] {
+            assert_eq!(loopback(address).unwrap().to_string(), address);
+        }
+        for (address, why) in [
+            ("0.0.0.0:9", "it is no loopback address"),
+            ("10.0.0.1:9", "it is no loopback address"),
+            ("[::]:9", "it is no loopback address"),
+            ("localhost:9", "it is no IP address and port"),
+            ("127.0.0.1", "it is no IP address and port"),
+        ] {
+            assert!(loopback(address).unwrap_err().to_string().ends_with(why), "{address}");
+        }
     }
 }

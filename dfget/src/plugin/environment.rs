@@ -7,6 +7,7 @@ use std::{
 };
 
 use plugin_proto::{APP_VERSIONS, environment as names};
+use plugin_sdk::tls::Identity;
 
 /// Inherited as they are, where set.
 const INHERITED: [&str; 16] = [
@@ -28,8 +29,12 @@ const INHERITED: [&str; 16] = [
     "NO_PROXY",
 ];
 
-/// All of a plugin's environment. `named` are the variables the user adds with `--plugin-env`.
-pub(super) fn of_plugin(socket_dir: &Path, named: &[String]) -> Vec<(OsString, OsString)> {
+/// Ports of a plugin that cannot do Unix sockets: those of go-plugin's hosts.
+const PORTS: [(&str, &str); 2] = [(names::MIN_PORT, "10000"), (names::MAX_PORT, "25000")];
+
+/// All of a plugin's environment. `named` are the variables the user adds with `--plugin-env`; `identity` asks for
+/// AutoMTLS.
+pub(super) fn of_plugin(socket_dir: &Path, named: &[String], identity: Option<&Identity>) -> Vec<(OsString, OsString)> {
     let wanted = |name: &OsStr| {
         name.to_str().is_some_and(|name| {
             INHERITED.contains(&name) || name.starts_with("LC_") || named.iter().any(|wanted| wanted == name)
@@ -45,5 +50,9 @@ pub(super) fn of_plugin(socket_dir: &Path, named: &[String]) -> Vec<(OsString, O
         (names::LIFE_LINE, names::LIFE_LINE_STDIN.as_ref()),
     ];
     let inherited = env::vars_os().filter(|(name, _)| wanted(name));
-    inherited.chain(own.map(|(name, value)| (name.into(), value.into()))).collect()
+    let tls = identity.into_iter().flat_map(|identity| {
+        let ports = PORTS.map(|(name, value)| (name.into(), value.into()));
+        ports.into_iter().chain([(names::CLIENT_CERT.into(), identity.pem().into())])
+    });
+    inherited.chain(own.map(|(name, value)| (name.into(), value.into()))).chain(tls).collect()
 }

@@ -14,7 +14,7 @@ use plugin_proto::{
     handshake::Handshake,
     resource::{InitRequest, InitResponse, resource_client_client::ResourceClientClient},
 };
-use plugin_sdk::Options;
+use plugin_sdk::{Options, tls::Identity};
 use tokio::{
     net::unix::pipe,
     time::{sleep, timeout},
@@ -63,6 +63,21 @@ pub(super) async fn start(
     options: Option<&Options>,
     settings: &Settings,
 ) -> Result<Running, Error> {
+    match start_networked(candidate, options, settings).await {
+        // It was not known before, and most plugins would only lose by it.
+        Err(Error::Start { fault: StartFault::WantsTls(_), .. }) if !settings.mtls => {
+            start_networked(candidate, options, &Settings { mtls: true, ..settings.clone() }).await
+        }
+        started => started,
+    }
+}
+
+/// With the network that it is to have.
+async fn start_networked(
+    candidate: &Candidate,
+    options: Option<&Options>,
+    settings: &Settings,
+) -> Result<Running, Error> {
     let running = start_once(candidate, options, settings).await?;
     let wants_none = running.about.attributes.get("network").is_some_and(|network| network == "none");
     if !wants_none || !settings.gives_network_unasked(&candidate.name) {
@@ -96,6 +111,8 @@ struct Launched {
     greeting: Greeting,
     greeted: bool,
     socket_dir: Arc<SocketDir>,
+    /// Of this host, where it asked for AutoMTLS.
+    identity: Option<Identity>,
     /// What it may do, in words.
     confined: Confined,
 }
@@ -141,13 +158,14 @@ impl Launched {
     async fn new(candidate: &Candidate, program: &Program, settings: &Settings) -> Result<Self, Error> {
         let failed = |action| move |source| Error::LocalIo { action, path: candidate.path.clone(), source };
         let socket_dir = Arc::new(SocketDir::create().map_err(failed("make a directory for the socket of"))?);
+        let identity = settings.mtls.then(Identity::generate).transpose().map_err(failed("make a certificate for"))?;
         let mut orders = settings.orders(&candidate.name, &program.path, socket_dir.path());
         let name = socket_dir.path().file_name().unwrap_or_default().to_string_lossy();
         let group = settings.shim.as_ref().and_then(|_| orders.limits.make_group(&name));
         let launch = Launch {
             group,
             program,
-            environment: environment::of_plugin(socket_dir.path(), &settings.inherit),
+            environment: environment::of_plugin(socket_dir.path(), &settings.inherit, identity.as_ref()),
             shim: settings.shim.clone(),
             orders: orders.clone(),
             directory: Arc::clone(&socket_dir),
@@ -158,14 +176,14 @@ impl Launched {
         let logs = Logs::read(&candidate.file_name(), stderr);
         let confined = settings.confined(&candidate.name, &orders);
         let (stdout, greeting) = (Some(stdout), Greeting::default());
-        Ok(Self { process, stdout, logs, greeting, greeted: false, socket_dir, confined })
+        Ok(Self { process, stdout, logs, greeting, greeted: false, socket_dir, identity, confined })
     }
 
     async fn become_ready(&mut self, candidate: &Candidate, options: Option<&Options>) -> Result<Ready, Failure> {
         let name = candidate.file_name();
         let handshake = self.greet(&name, options.is_none()).await?;
         self.greeted = true;
-        let channel = connect(&handshake, self.socket_dir.path()).await?;
+        let channel = connect(&handshake, self.socket_dir.path(), self.identity.as_ref()).await?;
         // Nobody connects again.
         self.socket_dir.remove_sockets();
         // Before the first call: a plugin that prints while it answers blocks on a full pipe.

@@ -27,6 +27,7 @@ mod list;
 mod locked;
 mod many;
 mod modified;
+mod mtls;
 mod output;
 mod phases;
 #[cfg(target_os = "linux")]

@@ -146,7 +146,7 @@ fn it_answers_a_host_that_asks_for_multiplexing_or_for_another_version() {
 }
 
 #[test]
-fn a_host_that_wants_automtls_is_told_that_there_is_none() {
+fn a_host_whose_certificate_is_none_is_told_so() {
     let socket_dir = tempfile::tempdir().unwrap();
     let mut child = command(socket_dir.path()).env(names::CLIENT_CERT, "-----BEGIN CERTIFICATE-----").spawn().unwrap();
     assert_eq!(ended(&mut child).code(), Some(1));
@@ -155,7 +155,7 @@ fn a_host_that_wants_automtls_is_told_that_there_is_none() {
     child.stderr.unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(stdout, "");
     let event: serde_json::Value = serde_json::from_str(&stderr).unwrap();
-    assert!(event["@message"].as_str().unwrap().contains("AutoMTLS"), "{event}");
+    assert!(event["@message"].as_str().unwrap().contains("PLUGIN_CLIENT_CERT is no certificate in PEM"), "{event}");
     assert!(event["@level"].is_string() && event["@timestamp"].is_string(), "{event}");
 }
 

@@ -13,6 +13,8 @@ use std::{
 use plugin_proto::{APP_VERSIONS, environment as names, limits};
 use rustix::fs::{Gid, Mode};
 
+use crate::tls::Peer;
+
 /// What a person reads who runs a plugin by hand: the text that users of go-plugin know.
 pub(super) const RUN_BY_HAND: &str = "\
 This binary is a plugin. These are not meant to be executed directly.
@@ -31,25 +33,30 @@ pub(super) struct Environment {
     pub(super) answer_multiplex: bool,
     /// Whether stdin is the host's life line.
     pub(super) life_line: bool,
+    /// The certificate of a host that asks for AutoMTLS.
+    pub(super) host: Option<Peer>,
     socket_dir: PathBuf,
     socket_group: Option<String>,
 }
 
 impl Environment {
     pub(super) fn read() -> io::Result<Self> {
-        if set(names::CLIENT_CERT).is_some() {
-            let text = "the host asks for AutoMTLS, which this version of the SDK does not speak: \
-                        turn AutoMTLS off in the host, the socket is private";
-            return Err(io::Error::new(ErrorKind::Unsupported, text));
-        }
         Ok(Self {
             app_version: choose_version(&set(names::PROTOCOL_VERSIONS).unwrap_or_default()),
             answer_multiplex: set(names::MULTIPLEX_GRPC).is_some(),
             life_line: set(names::LIFE_LINE).is_some_and(|value| value == names::LIFE_LINE_STDIN),
             socket_dir: set(names::SOCKET_DIR).map_or_else(env::temp_dir, PathBuf::from),
             socket_group: set(names::SOCKET_GROUP),
+            host: set(names::CLIENT_CERT).map(|pem| host_certificate(&pem)).transpose()?,
         })
     }
+}
+
+fn host_certificate(pem: &str) -> io::Result<Peer> {
+    Peer::from_pem(pem).map_err(|error| {
+        let text = format!("{} is no certificate in PEM: {error}", names::CLIENT_CERT);
+        io::Error::new(ErrorKind::InvalidInput, text)
+    })
 }
 
 fn set(name: &str) -> Option<String> {
