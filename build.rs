@@ -8,7 +8,9 @@ const FILES: [&str; 3] =
     ["dragonfly/plugin/resource/v1/resource.proto", "plugin/grpc_controller.proto", "plugin/grpc_stdio.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto");
+    for folder in ["dragonfly", "plugin"] {
+        println!("cargo:rerun-if-changed=proto/{folder}");
+    }
     let descriptors = protox::compile(FILES, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
