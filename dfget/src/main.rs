@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
     pin::pin,
     process::ExitCode,
     sync::Arc,
@@ -30,9 +29,6 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt};
 const LAST_RECORD: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    if let Some(status) = plugin::run_if_asked() {
-        return status;
-    }
     signals::ignore_file_size_limit();
     match output::allow_many_files().and_then(|()| Opts::parse()).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,7 +46,6 @@ fn main() -> ExitCode {
 }
 
 fn run(mut opts: Opts) -> Result<(), Error> {
-    opts.plugins.shim = own_executable();
     let adoption = plugin::Adoption::begin();
     escape::hide(opts.secrets());
     let json = opts.style.json;
@@ -154,11 +149,6 @@ fn document(json: &serde_json::Value) -> String {
 fn print(text: &str) -> Result<(), Error> {
     let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     written.map_err(|source| Error::LocalIo { action: "write", path: "stdout".into(), source })
-}
-
-/// The shim is this very file, also if another one has taken its name since.
-fn own_executable() -> Option<PathBuf> {
-    if cfg!(target_os = "linux") { Some("/proc/self/exe".into()) } else { std::env::current_exe().ok() }
 }
 
 fn log_to(opts: &Opts, reporter: &Reporter) {

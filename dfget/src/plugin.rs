@@ -5,7 +5,7 @@
 //! * `executable`: what is no program is told before it is run
 //! * [`lock`]: whether it is the one that was locked
 //! * `program`: what was checked is what is executed
-//! * `exec`: the shim that becomes the plugin
+//! * `exec`: the child that becomes the plugin
 //! * `process`: the process group and its end
 //! * `descendants`: whoever left that group
 //! * `sandbox`, `resources`, `cgroup`: what it may do, and how much of the machine it may have
@@ -57,7 +57,6 @@ use self::{
 };
 pub use self::{
     descendants::Adoption,
-    exec::run_if_asked,
     sandbox::{Rules, Sandbox},
     supervisor::{Observer, Restart},
 };
@@ -66,16 +65,13 @@ use crate::error::Error;
 /// How plugins are started, and how long they may take.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// dfget's own executable, whose `main` calls [`run_if_asked`]. `None`, for a program that only uses the library:
-    /// plugins are executed directly, and if the host is killed they end by their life line alone.
-    pub shim: Option<PathBuf>,
     /// Further environment variables that plugins inherit.
     pub inherit: Vec<String>,
     /// Directories in which it does not matter who could have written a plugin.
     pub trusted: Vec<PathBuf>,
     /// Which digests plugins are to have.
     pub lock: lock::Rule,
-    /// How far plugins are confined, unless `rules` say otherwise. Without a shim none is.
+    /// How far plugins are confined, unless `rules` say otherwise.
     pub sandbox: Sandbox,
     /// What holds for the plugin of this scheme alone, in lower case as URLs have it.
     pub rules: BTreeMap<String, Rules>,
@@ -102,7 +98,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            shim: None,
             inherit: Vec::new(),
             trusted: Vec::new(),
             lock: lock::Rule::default(),
@@ -138,14 +133,14 @@ impl Settings {
 
     /// Whether the plugin of `scheme` has a network only because nobody said anything of it.
     fn gives_network_unasked(&self, scheme: &str) -> bool {
-        self.shim.is_some() && self.rules(scheme).network.is_none() && self.sandbox(scheme) == Sandbox::Default
+        self.rules(scheme).network.is_none() && self.sandbox(scheme) == Sandbox::Default
     }
 
     fn sandbox(&self, scheme: &str) -> Sandbox {
         self.rules(scheme).sandbox.unwrap_or(self.sandbox)
     }
 
-    /// For the shim of the plugin at `plugin` for `scheme`, whose own directory is `directory`.
+    /// For the child that becomes the plugin at `plugin` for `scheme`, whose own directory is `directory`.
     fn orders(&self, scheme: &str, plugin: &Path, directory: &Path) -> Orders {
         let rules = self.rules(scheme);
         let confinement = Confinement::new(self.sandbox(scheme), &rules, plugin, directory);
@@ -154,9 +149,6 @@ impl Settings {
 
     /// What comes of them.
     fn confined(&self, scheme: &str, orders: &Orders) -> Confined {
-        if self.shim.is_none() {
-            return Confined { sandbox: "off: there is no shim".into(), limits: "none".into() };
-        }
         let sandbox = self.sandbox(scheme);
         orders.confinement.tell_shortcoming(sandbox);
         Confined { sandbox: orders.confinement.describe(sandbox), limits: orders.limits.to_string() }

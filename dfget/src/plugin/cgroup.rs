@@ -2,7 +2,8 @@
 //! dfget may make one: beside its own group or beneath it (cgroup v2), or beneath it (v1).
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -59,9 +60,14 @@ impl Drop for Cgroup {
     }
 }
 
-/// Makes this process a member of the group at `path`; so are its children.
-pub(super) fn join(path: &Path) -> io::Result<()> {
-    fs::write(path.join("cgroup.procs"), "0")
+/// The door of the group at `path`.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    File::options().write(true).open(path.join("cgroup.procs"))
+}
+
+/// Makes this process a member of the group behind `door`; so are its children.
+pub(super) fn join(door: &mut File) -> io::Result<()> {
+    door.write_all(b"0")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,20 +1,21 @@
-//! The last moment before a plugin: dfget, executed anew as a shim in the child, sets up what only the child itself
-//! can, then becomes the plugin.
+//! The last moment before a plugin: what only the child itself can set up, between fork and exec, and then the exec.
 //!
-//! A shim and not `pre_exec`, because code between fork and exec may do next to nothing, and because the standard
-//! library then executes with `execvp`, which hands a file the kernel refuses to `/bin/sh`.
+//! All that can be made beforehand is: texts, ruleset, filter, descriptors. What is left for the child, which has one
+//! thread of the host's and whatever locks the others held, are system calls. It executes the plugin itself and never
+//! returns to the standard library, whose `execvp` would hand a file that the kernel refuses to `/bin/sh`.
 
 use std::{
     convert::Infallible,
-    env,
-    ffi::{CStr, CString, OsStr, OsString},
+    ffi::{CString, OsString},
     io::{self, Write},
     os::{
-        fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
-        unix::ffi::{OsStrExt, OsStringExt},
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            process::CommandExt,
+        },
     },
-    path::Path,
-    process::ExitCode,
+    process::Command,
     thread,
     time::Duration,
 };
@@ -25,16 +26,18 @@ use nix::{
 };
 use rustix::{
     fs::{Mode, fstat, stat},
-    process::{self, Resource, Rlimit},
+    process::{self, Pid, Resource, Rlimit},
+    stdio,
 };
-use serde::{Deserialize, Serialize};
 
-use super::{executable::Kind, program::Program, resources::Limits, sandbox::Confinement};
+use super::{
+    executable::Kind,
+    program::Program,
+    resources::{Limiter, Limits},
+    sandbox::{Cage, Confinement},
+};
 
-/// By this `argv[0]` dfget knows that it is the shim.
-const ARG0: &str = "dfget-plugin-exec";
-
-/// What begins the one line that the shim writes to stdout, in the handshake's place, if it fails. The errno follows.
+/// What begins the one line that the child writes to stdout, in the handshake's place, if it fails. The errno follows.
 const FAILURE: &str = "\0dfget-plugin-exec ";
 
 /// The same where it could not confine itself.
@@ -47,36 +50,31 @@ const BUSY_TRIES: u32 = 5;
 /// How long to wait between them.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-/// What the shim is to set up before it becomes the plugin.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// What is to be set up before a child becomes the plugin.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Orders {
     pub(super) limits: Limits,
     pub(super) confinement: Confinement,
 }
 
-/// How the shim gets at the plugin, as its argument says it: a kind, and the descriptor of the file that was checked.
-const BINARY: &str = "binary";
-const SCRIPT: &str = "script";
-const BY_PATH: &str = "path";
-
-/// The command line that makes `dfget`, the executable of this process, the shim for a plugin, and the descriptor that
-/// is to be open until it is executed.
+/// The command whose child becomes the plugin. `environment` is all of the plugin's.
 pub(super) fn command(
-    dfget: &Path,
     program: &Program,
+    environment: Vec<(OsString, OsString)>,
     orders: &Orders,
-) -> io::Result<(std::process::Command, Option<OwnedFd>)> {
-    use std::os::unix::process::CommandExt;
-    let handle = if cfg!(target_os = "linux") { program.inheritable()? } else { None };
-    let kind = if program.kind == Kind::Script { SCRIPT } else { BINARY };
-    let manner = handle.as_ref().map_or_else(|| BY_PATH.into(), |handle| format!("{kind} {}", handle.as_raw_fd()));
-    let mut command = std::process::Command::new(dfget);
-    let orders = serde_json::to_string(orders).expect("it has no maps, and its paths are text");
-    command.arg0(ARG0).arg(std::process::id().to_string()).arg(manner).arg(orders).arg(&program.path);
-    Ok((command, handle))
+) -> io::Result<Command> {
+    let mut child = Child::prepare(program, environment, orders)?;
+    let mut command = Command::new(&program.path);
+    #[allow(unsafe_code)]
+    // SAFETY: `run` makes system calls. What nix and landlock allocate meanwhile is small, and after a fork the
+    // allocators of the C libraries are whole in the child.
+    unsafe {
+        command.pre_exec(move || child.run());
+    }
+    Ok(command)
 }
 
-/// The reason, if `line` is the shim's.
+/// The reason, if `line` is a failed child's.
 pub(super) fn failure(line: &[u8]) -> Option<io::Error> {
     let line = std::str::from_utf8(line).ok()?;
     let error = |errno: &str| errno.parse().ok().map(io::Error::from_raw_os_error);
@@ -86,25 +84,24 @@ pub(super) fn failure(line: &[u8]) -> Option<io::Error> {
     error(line.strip_prefix(FAILURE)?)
 }
 
-/// Becomes the plugin, if this process was started as the shim. `main` calls it before anything else.
-#[must_use]
-pub fn run_if_asked() -> Option<ExitCode> {
-    let mut arguments = env::args_os();
-    if arguments.next().as_deref() != Some(OsStr::new(ARG0)) {
-        return None;
-    }
-    let (host, manner) = (arguments.next()?, arguments.next()?);
-    let (orders, plugin) = (arguments.next()?, arguments.next()?);
-    let orders: Orders = serde_json::from_str(orders.to_str()?).ok()?;
-    let Err(failure) =
-        become_plugin(host.to_str().and_then(|pid| pid.parse().ok())?, orders, (manner.to_str()?, &plugin));
-    let (what, error) = match &failure {
-        Failure::Unconfined(error) => (UNCONFINED, error),
-        Failure::NotExecuted(error) => (FAILURE, error),
-    };
-    // Nobody is left to tell if this fails, too.
-    let _ = writeln!(io::stdout(), "{what}{}", error.raw_os_error().unwrap_or(libc::ENOTSUP));
-    Some(ExitCode::FAILURE)
+/// How the plugin is executed.
+#[derive(Debug)]
+enum Manner {
+    /// By the descriptor through which it was checked.
+    Handle(OwnedFd),
+    /// By its path, if that still leads to the file that was checked.
+    Checked(OwnedFd),
+    ByPath,
+}
+
+/// What the child needs.
+struct Child {
+    host: Pid,
+    path: CString,
+    environment: Vec<CString>,
+    manner: Manner,
+    limiter: Limiter,
+    cage: Cage,
 }
 
 enum Failure {
@@ -118,29 +115,94 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn become_plugin(host: i32, mut orders: Orders, (manner, plugin): (&str, &OsStr)) -> Result<Infallible, Failure> {
-    end_with_host(host)?;
-    let no_core = Rlimit { current: Some(0), maximum: Some(0) };
-    process::setrlimit(Resource::Core, no_core).map_err(io::Error::from)?;
-    // Whatever dfget's own caller left open is none of the plugin's business.
-    close_fds::set_fds_cloexec(3, &[]);
-    restore_signals()?;
-    allow_own_files();
-    orders.limits.join_group();
-    orders.confinement.apply().and_then(|()| orders.limits.apply()).map_err(Failure::Unconfined)?;
-    Ok(execute(manner, plugin)?)
+impl Child {
+    fn prepare(program: &Program, environment: Vec<(OsString, OsString)>, orders: &Orders) -> io::Result<Self> {
+        let handle = if cfg!(target_os = "linux") { program.handle()? } else { None };
+        let manner = match handle {
+            Some(handle) if program.kind == Kind::Script => Manner::Checked(handle),
+            Some(handle) => Manner::Handle(handle),
+            None => Manner::ByPath,
+        };
+        Ok(Self {
+            host: process::getpid(),
+            path: CString::new(program.path.as_os_str().as_bytes())?,
+            environment: environment.into_iter().filter_map(variable).collect(),
+            manner,
+            limiter: orders.limits.prepare(),
+            cage: orders.confinement.prepare()?,
+        })
+    }
+
+    /// Does not return, but for the type that is asked for.
+    fn run(&mut self) -> io::Result<()> {
+        let Err(failure) = self.become_plugin();
+        let (what, error) = match &failure {
+            Failure::Unconfined(error) => (UNCONFINED, error),
+            Failure::NotExecuted(error) => (FAILURE, error),
+        };
+        let mut line = io::Cursor::new([0; 64]);
+        // It fits; and nobody is left to tell if the pipe is gone.
+        let _ = writeln!(line, "{what}{}", error.raw_os_error().unwrap_or(libc::ENOTSUP));
+        let length = usize::try_from(line.position()).unwrap_or_default();
+        #[allow(unsafe_code)]
+        // SAFETY: nobody has closed 1, which is the plugin's stdout by now; `_exit` runs nothing of the host's.
+        unsafe {
+            let _ = rustix::io::write(stdio::stdout(), &line.get_ref()[..length]);
+            libc::_exit(1)
+        }
+    }
+
+    fn become_plugin(&mut self) -> Result<Infallible, Failure> {
+        end_with_host(self.host)?;
+        let no_core = Rlimit { current: Some(0), maximum: Some(0) };
+        process::setrlimit(Resource::Core, no_core).map_err(io::Error::from)?;
+        // Whatever dfget's own caller left open is none of the plugin's business.
+        close_fds::set_fds_cloexec(3, &[]);
+        restore_signals()?;
+        allow_own_files();
+        self.limiter.join_group();
+        self.cage.enter().and_then(|()| self.limiter.apply()).map_err(Failure::Unconfined)?;
+        Ok(self.execute()?)
+    }
+
+    fn execute(&self) -> io::Result<Infallible> {
+        for _ in 1..BUSY_TRIES {
+            match self.execute_once() {
+                Err(Errno::ETXTBSY) => thread::sleep(BUSY_PAUSE),
+                executed => return Ok(executed?),
+            }
+        }
+        Ok(self.execute_once()?)
+    }
+
+    fn execute_once(&self) -> nix::Result<Infallible> {
+        match &self.manner {
+            #[cfg(target_os = "linux")]
+            Manner::Handle(handle) => nix::unistd::fexecve(handle, &[&self.path], &self.environment),
+            Manner::Checked(handle) if !self.is_still(handle.as_fd()) => Err(Errno::ESTALE),
+            _ => nix::unistd::execve(&self.path, &[&self.path], &self.environment),
+        }
+    }
+
+    /// Whether the path leads to what was checked.
+    fn is_still(&self, checked: BorrowedFd<'_>) -> bool {
+        let (checked, found) = (fstat(checked), stat(&self.path));
+        checked.is_ok_and(|checked| {
+            found.is_ok_and(|found| (found.st_dev, found.st_ino) == (checked.st_dev, checked.st_ino))
+        })
+    }
 }
 
 #[cfg(target_os = "linux")]
-fn end_with_host(host: i32) -> io::Result<()> {
+fn end_with_host(host: Pid) -> io::Result<()> {
     process::set_parent_process_death_signal(Some(process::Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
     // It may have ended before the line above: then no signal comes any more.
-    if process::getppid() == process::Pid::from_raw(host) { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    if process::getppid() == Some(host) { Ok(()) } else { Err(Errno::ESRCH.into()) }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end_with_host(_: i32) -> io::Result<()> {
+fn end_with_host(_: Pid) -> io::Result<()> {
     Ok(())
 }
 
@@ -160,50 +222,6 @@ fn allow_own_files() {
     process::umask(umask - Mode::RWXU);
 }
 
-fn execute(manner: &str, plugin: &OsStr) -> io::Result<Infallible> {
-    let path = CString::new(plugin.as_bytes())?;
-    let environment: Vec<CString> = env::vars_os().filter_map(variable).collect();
-    for _ in 1..BUSY_TRIES {
-        match execute_once(manner, &path, &environment) {
-            Err(Errno::ETXTBSY) => thread::sleep(BUSY_PAUSE),
-            executed => return Ok(executed?),
-        }
-    }
-    Ok(execute_once(manner, &path, &environment)?)
-}
-
-fn execute_once(manner: &str, path: &CStr, environment: &[CString]) -> nix::Result<Infallible> {
-    match manner.split_once(' ').and_then(|(kind, number)| Some((kind, number.parse().ok()?))) {
-        Some((BINARY, number)) => execute_handle(number, path, environment),
-        Some((_, number)) if !is_still(path, number) => Err(Errno::ESTALE),
-        _ => nix::unistd::execve(path, &[path], environment),
-    }
-}
-
-/// Whether the path leads to what was checked.
-fn is_still(path: &CStr, number: RawFd) -> bool {
-    let checked = fstat(handle(number));
-    let found = stat(path);
-    checked
-        .is_ok_and(|checked| found.is_ok_and(|found| (found.st_dev, found.st_ino) == (checked.st_dev, checked.st_ino)))
-}
-
-#[cfg(target_os = "linux")]
-fn execute_handle(number: RawFd, path: &CStr, environment: &[CString]) -> nix::Result<Infallible> {
-    nix::unistd::fexecve(handle(number), &[path], environment)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn execute_handle(_: RawFd, path: &CStr, environment: &[CString]) -> nix::Result<Infallible> {
-    nix::unistd::execve(path, &[path], environment)
-}
-
-#[allow(unsafe_code)]
-fn handle(number: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: the host has opened it for this process, in which nobody closes it.
-    unsafe { BorrowedFd::borrow_raw(number) }
-}
-
 fn variable((name, value): (OsString, OsString)) -> Option<CString> {
     let mut text = name.into_vec();
     text.push(b'=');
@@ -213,7 +231,7 @@ fn variable((name, value): (OsString, OsString)) -> Option<CString> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::fd::AsRawFd};
+    use std::fs;
 
     use super::*;
 
@@ -223,14 +241,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("script");
         fs::write(&path, "#!/bin/sh\n").unwrap();
-        let checked = fs::File::open(&path).unwrap();
-        let name = CString::new(path.as_os_str().as_bytes()).unwrap();
-        assert!(is_still(&name, checked.as_raw_fd()));
+        let child = Child {
+            host: process::getpid(),
+            path: CString::new(path.as_os_str().as_bytes()).unwrap(),
+            environment: Vec::new(),
+            manner: Manner::Checked(fs::File::open(&path).unwrap().into()),
+            limiter: Limits::default().prepare(),
+            cage: Confinement::default().prepare().unwrap(),
+        };
+        let Manner::Checked(checked) = &child.manner else { unreachable!() };
+        assert!(child.is_still(checked.as_fd()));
         fs::write(directory.path().join("other"), "#!/bin/sh\n").unwrap();
         fs::rename(directory.path().join("other"), &path).unwrap();
-        let manner = format!("{SCRIPT} {}", checked.as_raw_fd());
-        assert_eq!(execute_once(&manner, &name, &[]).unwrap_err(), Errno::ESTALE);
+        assert_eq!(child.execute_once().unwrap_err(), Errno::ESTALE);
         fs::remove_file(&path).unwrap();
-        assert_eq!(execute_once(&manner, &name, &[]).unwrap_err(), Errno::ESTALE);
+        assert_eq!(child.execute_once().unwrap_err(), Errno::ESTALE);
     }
 }

@@ -4,7 +4,6 @@ use std::{
     ffi::OsString,
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},
-    path::PathBuf,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -31,8 +30,6 @@ pub(super) struct Launch<'a> {
     pub(super) program: &'a Program,
     /// All of it: nothing is inherited.
     pub(super) environment: Vec<(OsString, OsString)>,
-    /// dfget's own executable, to be the shim; `None` executes the plugin directly, without what the shim sets up.
-    pub(super) shim: Option<PathBuf>,
     pub(super) orders: Orders,
     /// Its own, which is named in its environment and goes once the last one who descends from it is gone.
     pub(super) directory: Arc<SocketDir>,
@@ -146,8 +143,6 @@ type Started = (Arc<Group>, [OwnedFd; 3]);
 /// Starts the plugin, waits for its end, clears away.
 struct Keeper {
     command: Command,
-    /// What is to be open until it is started.
-    handle: Option<OwnedFd>,
     directory: Arc<SocketDir>,
     /// Bytes of memory that it may have.
     memory: Option<u64>,
@@ -157,23 +152,22 @@ struct Keeper {
 
 impl Keeper {
     fn new(launch: Launch<'_>) -> io::Result<Self> {
-        let (mut command, handle) = match &launch.shim {
-            Some(dfget) => exec::command(dfget, launch.program, &launch.orders)?,
-            None => (Command::new(&launch.program.path), None),
-        };
-        command.env_clear().envs(launch.environment).process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let memory = launch.orders.limits.memory.filter(|_| launch.shim.is_some());
-        Ok(Self { command, handle, directory: launch.directory, memory, group: launch.group })
+        let mut command = exec::command(launch.program, launch.environment, &launch.orders)?;
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let memory = launch.orders.limits.memory;
+        Ok(Self { command, directory: launch.directory, memory, group: launch.group })
     }
 
     /// All of its life.
-    fn keep(mut self, started: oneshot::Sender<io::Result<Started>>, ending: &watch::Sender<Option<Ending>>) {
-        let mut child = match self.command.spawn() {
+    fn keep(self, started: oneshot::Sender<io::Result<Started>>, ending: &watch::Sender<Option<Ending>>) {
+        let Self { mut command, directory, memory, group: control } = self;
+        let spawned = command.spawn();
+        // With the descriptors that it held for the child.
+        drop(command);
+        let mut child = match spawned {
             Ok(child) => child,
             Err(error) => return drop(started.send(Err(error))),
         };
-        drop(self.handle.take());
         let group = Arc::new(Group { leader: Pid::from_child(&child), reaped: Mutex::new(false) });
         if started.send(Ok((Arc::clone(&group), pipes_of(&mut child)))).is_err() {
             // Whoever wanted the plugin is gone, and nobody else will stop it.
@@ -182,9 +176,9 @@ impl Keeper {
         group.wait();
         let status = group.reap(&mut child);
         // Who left the group, too. Orphans are where they belong only now.
-        descendants::end_of(self.directory.path());
-        drop((self.directory, self.group));
-        ending.send_replace(Some(status.map_or(Ending::Signal(0), |status| Ending::of(status, self.memory))));
+        descendants::end_of(directory.path());
+        drop((directory, control));
+        ending.send_replace(Some(status.map_or(Ending::Signal(0), |status| Ending::of(status, memory))));
     }
 }
 

@@ -84,9 +84,9 @@ impl Program {
         file.ok_or(io::ErrorKind::PermissionDenied.into()).and_then(File::try_clone)
     }
 
-    /// Another descriptor, which a child inherits.
-    pub(super) fn inheritable(&self) -> io::Result<Option<OwnedFd>> {
-        Ok(self.file.as_ref().map(|file| rustix::io::dup(file.as_fd())).transpose()?)
+    /// Another descriptor of what was checked.
+    pub(super) fn handle(&self) -> io::Result<Option<OwnedFd>> {
+        self.file.as_ref().map(|file| file.as_fd().try_clone_to_owned()).transpose()
     }
 }
 

@@ -1,19 +1,17 @@
-//! How much of the machine a plugin may have, as the configuration says: set in the shim, inherited by whoever the
-//! plugin starts. Memory is that of all together, by a control group, where one can be made; else of each.
+//! How much of the machine a plugin may have, as the configuration says: set just before it is executed, inherited by
+//! whoever it starts. Memory is that of all together, by a control group, where one can be made; else of each.
 
-use std::{fmt, io, path::PathBuf};
-
-use indicatif::BinaryBytes;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::{Deserialize, Serialize};
+use std::{fmt, fs::File, io, path::PathBuf};
 
 use super::{
     cgroup::{self, Cgroup},
     sandbox::Rules,
 };
+use indicatif::BinaryBytes;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the shim sets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What is to be set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Limits {
     /// Bytes that it may write to and shares with nobody, used or not: `RLIMIT_DATA`. Not `RLIMIT_AS`, by which the
     /// runtimes of Go and Java, which reserve far more than they use, would not even start.
@@ -36,9 +34,25 @@ impl Limits {
         Some(group)
     }
 
-    /// Joins the group. Comes before the sandbox, which does not let that happen.
+    /// All of it that limits nobody yet.
+    pub(super) fn prepare(&self) -> Limiter {
+        let group = self.group.as_ref().and_then(|group| cgroup::open(group).ok());
+        Limiter { memory: self.memory, group, open_files: self.open_files }
+    }
+}
+
+/// Limits that are ready to be set.
+pub(super) struct Limiter {
+    memory: Option<u64>,
+    /// That has yet to be joined, or was.
+    group: Option<File>,
+    open_files: Option<u64>,
+}
+
+impl Limiter {
+    /// Comes before the sandbox, which does not let that happen.
     pub(super) fn join_group(&mut self) {
-        if self.group.as_ref().is_some_and(|group| cgroup::join(group).is_err()) {
+        if self.group.as_mut().is_some_and(|group| cgroup::join(group).is_err()) {
             self.group = None;
         }
     }

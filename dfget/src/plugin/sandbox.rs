@@ -1,5 +1,5 @@
-//! What a plugin may do to the machine: decided here by the host, and set up in the shim, just before it becomes the
-//! plugin, by Landlock for files and signals and by seccomp for the network.
+//! What a plugin may do to the machine: decided and prepared here by the host, and set up by the child itself just before
+//! it becomes the plugin, by Landlock for files and signals and by seccomp for the network.
 //!
 //! Refused by neither: to connect to sockets of other programs that have a path, to use up processors and disk, and to
 //! read what the user may read unless the sandbox is [`Strict`](Sandbox::Strict).
@@ -14,8 +14,6 @@ use std::{
     str::FromStr,
     sync::Once,
 };
-
-use serde::{Deserialize, Serialize};
 
 pub(super) use self::reach::Reach;
 
@@ -72,8 +70,8 @@ pub struct Rules {
     pub open_files: Option<u64>,
 }
 
-/// What the shim sets up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What is to be set up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Confinement {
     /// `None` lets it reach what the user reaches.
     pub(super) reach: Option<Reach>,
@@ -91,10 +89,11 @@ impl Confinement {
         Self { reach, has_network: rules.network.unwrap_or(sandbox != Sandbox::Strict) }
     }
 
-    /// Confines this process, and whatever it becomes and starts. Nothing undoes it.
-    pub(super) fn apply(&self) -> io::Result<()> {
-        self.reach.as_ref().map_or(Ok(()), files::confine)?;
-        if self.has_network { Ok(()) } else { network::deny() }
+    /// All of it that does not yet confine anybody.
+    pub(super) fn prepare(&self) -> io::Result<Cage> {
+        let files = self.reach.as_ref().map(files::ruleset).transpose()?;
+        let network = if self.has_network { None } else { Some(network::filter()?) };
+        Ok(Cage { files, network })
     }
 
     /// As it is told to the user: what was asked for, and what this kernel makes of it.
@@ -113,5 +112,19 @@ impl Confinement {
         if let (Some(_), Some(lack)) = (&self.reach, files::shortcoming()) {
             ONCE.call_once(|| tracing::info!("the sandbox of plugins is {}", lack.in_words(sandbox)));
         }
+    }
+}
+
+/// A confinement that is ready to be entered.
+pub(super) struct Cage {
+    files: Option<files::Rules>,
+    network: Option<network::Filter>,
+}
+
+impl Cage {
+    /// Confines this process, and whatever it becomes and starts. Nothing undoes it.
+    pub(super) fn enter(&mut self) -> io::Result<()> {
+        self.files.take().map_or(Ok(()), files::confine)?;
+        self.network.as_ref().map_or(Ok(()), network::deny)
     }
 }

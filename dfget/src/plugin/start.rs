@@ -161,12 +161,11 @@ impl Launched {
         let identity = settings.mtls.then(Identity::generate).transpose().map_err(failed("make a certificate for"))?;
         let mut orders = settings.orders(&candidate.name, &program.path, socket_dir.path());
         let name = socket_dir.path().file_name().unwrap_or_default().to_string_lossy();
-        let group = settings.shim.as_ref().and_then(|_| orders.limits.make_group(&name));
+        let group = orders.limits.make_group(&name);
         let launch = Launch {
             group,
             program,
             environment: environment::of_plugin(socket_dir.path(), &settings.inherit, identity.as_ref()),
-            shim: settings.shim.clone(),
             orders: orders.clone(),
             directory: Arc::clone(&socket_dir),
         };

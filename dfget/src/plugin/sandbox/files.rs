@@ -54,30 +54,62 @@ fn version() -> i32 {
     0
 }
 
-/// Confines this process to `reach`.
+/// What is its own of each process, so that only the one that is confined can name it.
 #[cfg(target_os = "linux")]
-pub(super) fn confine(reach: &Reach) -> io::Result<()> {
-    restrict(reach).map(drop).map_err(|error| io::Error::from_raw_os_error(*landlock::Errno::from(error)))
+const SELF: &str = "/proc/self";
+
+/// Rules that confine nobody yet.
+#[cfg(target_os = "linux")]
+pub(super) struct Rules {
+    created: landlock::RulesetCreated,
+    /// Whether [`SELF`] has to be added.
+    reading_little: bool,
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn confine(_: &Reach) -> io::Result<()> {
-    Ok(())
-}
+pub(super) type Rules = ();
 
+/// Those that confine a process to `reach`.
 #[cfg(target_os = "linux")]
-fn restrict(reach: &Reach) -> Result<landlock::RestrictionStatus, landlock::RulesetError> {
+pub(super) fn ruleset(reach: &Reach) -> io::Result<Rules> {
     use landlock::{Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope, path_beneath_rules};
 
     let handled = if reach.read.is_some() { AccessFs::from_all(ABI) } else { AccessFs::from_write(ABI) };
     let readable = reach.read.iter().flatten();
-    Ruleset::default()
-        .handle_access(handled)?
-        .scope(Scope::from_all(ABI))?
-        .create()?
-        .add_rules(path_beneath_rules(&reach.write, handled))?
-        .add_rules(path_beneath_rules(readable, AccessFs::from_read(ABI)))?
-        .restrict_self()
+    let made = || {
+        Ruleset::default()
+            .handle_access(handled)?
+            .scope(Scope::from_all(ABI))?
+            .create()?
+            .add_rules(path_beneath_rules(&reach.write, handled))?
+            .add_rules(path_beneath_rules(readable, AccessFs::from_read(ABI)))
+    };
+    Ok(Rules { created: made().map_err(io_error)?, reading_little: reach.read.is_some() })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn ruleset(_: &Reach) -> io::Result<Rules> {
+    Ok(())
+}
+
+/// Confines this process.
+#[cfg(target_os = "linux")]
+pub(super) fn confine(rules: Rules) -> io::Result<()> {
+    use landlock::{AccessFs, RulesetCreatedAttr, path_beneath_rules};
+
+    let own = rules.reading_little.then_some(SELF);
+    let whole = rules.created.add_rules(path_beneath_rules(own, AccessFs::from_read(ABI)));
+    whole.and_then(landlock::RulesetCreated::restrict_self).map(drop).map_err(io_error)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn confine((): Rules) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn io_error(error: landlock::RulesetError) -> io::Error {
+    io::Error::from_raw_os_error(*landlock::Errno::from(error))
 }
 
 #[cfg(test)]

@@ -2,16 +2,35 @@
 
 use std::io;
 
-/// Takes the network from this process. What it has open stays open.
+/// What takes the network from a process.
 #[cfg(target_os = "linux")]
-pub(super) fn deny() -> io::Result<()> {
-    let program = program().map_err(io::Error::other)?;
-    seccompiler::apply_filter(&program).map_err(io::Error::other)
+pub(super) type Filter = seccompiler::BpfProgram;
+
+#[cfg(not(target_os = "linux"))]
+pub(super) type Filter = std::convert::Infallible;
+
+#[cfg(target_os = "linux")]
+pub(super) fn filter() -> io::Result<Filter> {
+    program().map_err(io::Error::other)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn deny() -> io::Result<()> {
+pub(super) fn filter() -> io::Result<Filter> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Takes it from this one. What it has open stays open.
+#[cfg(target_os = "linux")]
+pub(super) fn deny(filter: &Filter) -> io::Result<()> {
+    seccompiler::apply_filter(filter).map_err(|error| match error {
+        seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error) => error,
+        error => io::Error::other(error),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn deny(filter: &Filter) -> io::Result<()> {
+    match *filter {}
 }
 
 #[cfg(target_os = "linux")]

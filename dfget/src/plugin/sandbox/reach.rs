@@ -9,8 +9,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::Rules;
 
 /// Programs, libraries and what they are configured by. What is not there is left out.
@@ -33,9 +31,9 @@ const SYSTEM: [&str; 16] = [
     "/proc/sys",
 ];
 
-/// What the runtimes of languages ask about the machine and about themselves; of other processes, nothing.
-const FACTS: [&str; 8] = [
-    "/proc/self",
+/// What the runtimes of languages ask about the machine. What they ask about themselves is each process's own to allow;
+/// of other processes, nothing.
+const FACTS: [&str; 7] = [
     "/proc/cpuinfo",
     "/proc/filesystems",
     "/proc/loadavg",
@@ -52,7 +50,7 @@ const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random"
 const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Files, and directories with all that is beneath them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::plugin) struct Reach {
     /// `None` is everything.
     pub(super) read: Option<Vec<PathBuf>>,

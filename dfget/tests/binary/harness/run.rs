@@ -338,7 +338,7 @@ impl Started<'_> {
         self.child.id().cast_signed()
     }
 
-    /// The plugin, once it was executed. dfget's own shim is not yet a plugin.
+    /// The plugin, once it was executed: before that the child is yet another dfget.
     pub(crate) fn plugin(&mut self) -> Process {
         let directory = self.test.path("plugins");
         wait_for("the plugin's process", || {
