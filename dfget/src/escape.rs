@@ -48,6 +48,10 @@ fn without_secrets(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn printable(text: &str) -> String {
     let text = without_secrets(text);
+    if text.len() <= STATUS_TEXT && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // As nearly every URL and path is.
+        return text.into_owned();
+    }
     let mut all = text.trim_end().chars().flat_map(visible);
     let mut shown: String = all.by_ref().take(STATUS_TEXT).collect();
     if all.next().is_some() {

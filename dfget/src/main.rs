@@ -59,9 +59,8 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     }
     let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins, opts.options));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
-    // One worker: a download is mostly waiting, and to wake a second one costs more than it does. Files are written by
-    // threads of their own.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let workers = workers(&opts.command);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     let runtime = runtime.map_err(internal("start the"))?;
     // On the worker, next to the sockets: from this thread every message would cost a wake-up more.
     let work = runtime.spawn(work(opts.command, Arc::clone(&registry), reporter.clone(), json));
@@ -71,6 +70,15 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     runtime.shutdown_timeout(LAST_RECORD);
     adoption.end();
     reporter.finish(result)
+}
+
+/// A download is mostly waiting, and to wake a second worker costs more than it does: files are written by threads of
+/// their own. Many small ones are opened, written and closed by the workers.
+fn workers(command: &Command) -> usize {
+    match command {
+        Command::Download(batch) if batch.has_many() => 2,
+        _ => 1,
+    }
 }
 
 async fn work(command: Command, registry: Arc<Registry>, reporter: Reporter, json: bool) -> Result<(), Error> {

@@ -109,7 +109,10 @@ impl Output {
     pub(crate) fn at(place: Place, options: OutputOptions) -> Result<Self, Error> {
         let (part, file) = Part::create(place, options)?;
         let place = part.place().clone();
-        let writer = Writer::new(file, place.path().to_owned(), Some(place), options.no_fsync);
+        let mut writer = Writer::new(file, place.path().to_owned(), Some(place), options.no_fsync);
+        if part.is_new {
+            writer.begins_empty();
+        }
         Ok(Self { writer, options, part: Some(part) })
     }
 

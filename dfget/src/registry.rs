@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, PoisonError},
 };
 
 use plugin_sdk::{Options, ResourceClient};
@@ -23,6 +23,8 @@ pub struct Registry {
     search: SearchPath,
     settings: Settings,
     options: SourceOptions,
+    /// Of each scheme that was asked for: what is installed meanwhile is for the next run.
+    found: std::sync::Mutex<HashMap<String, Source>>,
     /// Held while one is started, so that each is started at most once.
     started: Mutex<HashMap<String, Plugin>>,
     opened: Mutex<HashMap<&'static str, Arc<dyn ResourceClient>>>,
@@ -74,8 +76,8 @@ impl Registry {
             let other = schemes.insert(source.scheme, *source);
             assert!(other.is_none(), "two in-tree sources serve `{}`", source.scheme);
         }
-        let (started, opened) = (Mutex::default(), Mutex::default());
-        Self { in_tree: schemes, search, settings, options, started, opened }
+        let (found, started, opened) = Default::default();
+        Self { in_tree: schemes, search, settings, options, found, started, opened }
     }
 
     /// The schemes of the in-tree sources, sorted.
@@ -102,6 +104,16 @@ impl Registry {
     ///
     /// * [`Error::NoSource`]: nobody does
     pub fn find(&self, scheme: &str) -> Result<Source, Error> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = found.get(scheme) {
+            return Ok(source.clone());
+        }
+        let source = self.look_for(scheme)?;
+        found.insert(scheme.to_owned(), source.clone());
+        Ok(source)
+    }
+
+    fn look_for(&self, scheme: &str) -> Result<Source, Error> {
         let plugin = self.search.find(scheme);
         match (self.in_tree.get(scheme), plugin) {
             (None, None) => Err(Error::NoSource {

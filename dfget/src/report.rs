@@ -70,8 +70,15 @@ struct Counts {
     verified: u64,
     /// Of each plugin that died.
     restarts: BTreeMap<String, u64>,
-    /// How the only one is told.
+    /// How the first one is told, if there will be no other.
     only: Option<String>,
+}
+
+impl Counts {
+    /// Whether one has ended, and no other.
+    fn is_first(&self) -> bool {
+        self.finished + self.up_to_date + self.failed == 1
+    }
 }
 
 impl Reporter {
@@ -288,7 +295,9 @@ impl Tracker {
             counts.bytes += summary.bytes - summary.resumed;
             counts.resumed += summary.resumed;
             counts.verified += u64::from(summary.verified.is_some());
-            counts.only = Some(words::finished(self.output.as_deref(), summary, time));
+            if counts.is_first() {
+                counts.only = Some(words::finished(self.output.as_deref(), summary, time));
+            }
         }
         let verified = summary.verified.as_ref().map(ToString::to_string);
         let fields = || {
@@ -310,7 +319,9 @@ impl Tracker {
         {
             let mut counts = self.shared.counts();
             counts.up_to_date += 1;
-            counts.only = Some(format!("{}: up to date", self.output.as_deref().unwrap_or_default()));
+            if counts.is_first() {
+                counts.only = Some(format!("{}: up to date", self.output.as_deref().unwrap_or_default()));
+            }
         }
         self.send("up_to_date", || json!({ "url": self.url, "output": self.output }));
         self.end();

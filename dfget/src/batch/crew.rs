@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::{
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     task::{JoinError, JoinSet},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -19,6 +19,9 @@ use crate::{
 /// Files that get their names together, and as many that wait meanwhile. Each is an open descriptor.
 const GROUP: usize = 64;
 
+/// Files that were found, and that nobody fetches yet.
+const QUEUE: usize = 16;
+
 /// A file that was fetched, and who is to hear of it.
 struct Done {
     whole: Whole,
@@ -26,10 +29,12 @@ struct Done {
     tracker: Tracker,
 }
 
-/// Up to `--jobs` downloads that run. Dropped, they are cancelled.
+/// Up to `--jobs` hands that fetch one file after the other. Dropped, they are cancelled.
 pub(super) struct Crew {
     work: Arc<Work>,
-    running: JoinSet<Result<(), Error>>,
+    queue: mpsc::Sender<Item>,
+    items: Arc<Mutex<mpsc::Receiver<Item>>>,
+    hands: JoinSet<Result<(), Error>>,
     done: mpsc::Sender<Done>,
     committer: AbortOnDropHandle<Result<(), Error>>,
 }
@@ -37,27 +42,29 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn new(work: &Arc<Work>) -> Self {
         work.reporter.many();
-        let (done, queue) = mpsc::channel(GROUP);
-        let committer = AbortOnDropHandle::new(tokio::spawn(commit(queue)));
-        Self { work: Arc::clone(work), running: JoinSet::new(), done, committer }
+        let (queue, items) = mpsc::channel(QUEUE);
+        let (done, whole) = mpsc::channel(GROUP);
+        let committer = AbortOnDropHandle::new(tokio::spawn(commit(whole)));
+        let (work, items, hands) = (Arc::clone(work), Arc::new(Mutex::new(items)), JoinSet::new());
+        Self { work, queue, items, hands, done, committer }
     }
 
-    /// Begins a download as soon as there is somebody for it.
+    /// Has a file fetched as soon as there is a hand for it; waits while many are before it.
     ///
     /// # Errors
     ///
     /// * what an earlier one has ended with, if all others would too
     pub(super) async fn take(&mut self, item: Item) -> Result<(), Error> {
-        while let Some(ended) = self.running.try_join_next() {
-            flatten(ended)?;
+        if self.hands.len() < self.work.batch.jobs {
+            let hand = fetch_all(Arc::clone(&self.work), Arc::clone(&self.items), self.done.clone());
+            self.hands.spawn(hand);
         }
-        if self.running.len() >= self.work.batch.jobs
-            && let Some(ended) = self.running.join_next().await
-        {
-            flatten(ended)?;
+        tokio::select! {
+            biased;
+            // Before the queue is closed, one ends only with such an error.
+            Some(ended) = self.hands.join_next() => flatten(ended),
+            _ = self.queue.send(item) => Ok(()),
         }
-        self.running.spawn(fetch(Arc::clone(&self.work), item, self.done.clone()));
-        Ok(())
     }
 
     /// Waits for all that run, and until all have their names.
@@ -66,13 +73,13 @@ impl Crew {
     ///
     /// * as [`take`](Self::take)
     pub(super) async fn finish(self) -> Result<(), Error> {
-        let Self { mut running, done, committer, .. } = self;
-        drop(done);
+        let Self { mut hands, queue, done, committer, .. } = self;
+        drop((queue, done));
         let mut result = Ok(());
-        while let Some(ended) = running.join_next().await {
+        while let Some(ended) = hands.join_next().await {
             result = result.and(flatten(ended));
             if result.is_err() {
-                running.abort_all();
+                hands.abort_all();
             }
         }
         // Of a committer that has failed, those who fetch know but that it is gone.
@@ -80,7 +87,24 @@ impl Crew {
     }
 }
 
-async fn fetch(work: Arc<Work>, item: Item, done: mpsc::Sender<Done>) -> Result<(), Error> {
+/// One hand. A task for each file would cost more than its bytes do: there may be a million, and of a task's state some
+/// 12 KiB are moved each time.
+async fn fetch_all(
+    work: Arc<Work>,
+    items: Arc<Mutex<mpsc::Receiver<Item>>>,
+    done: mpsc::Sender<Done>,
+) -> Result<(), Error> {
+    while let Some(item) = next(&items).await {
+        fetch(&work, item, &done).await?;
+    }
+    Ok(())
+}
+
+async fn next(items: &Mutex<mpsc::Receiver<Item>>) -> Option<Item> {
+    items.lock().await.recv().await
+}
+
+async fn fetch(work: &Work, item: Item, done: &mpsc::Sender<Done>) -> Result<(), Error> {
     let mut tracker = work.reporter.track(&item.url, item.place.path().as_deref());
     match work.fetch(&item, &tracker).await {
         Ok(Outcome::Fetched(fetched)) => match *fetched {

@@ -33,6 +33,8 @@ pub(super) struct Part {
     pub(super) is_new: bool,
     /// There may be a state beside it.
     pub(super) has_state: AtomicBool,
+    /// It has the name that it was to take.
+    is_renamed: AtomicBool,
 }
 
 impl Part {
@@ -41,7 +43,8 @@ impl Part {
         let place = output.with_suffix(".part");
         let (file, is_new) = locked(&place)?;
         let lock = Some(Arc::clone(&file));
-        Ok((Self { place, output, options, lock, is_new, has_state: AtomicBool::new(true) }, file))
+        let (has_state, is_renamed) = (AtomicBool::new(true), AtomicBool::new(false));
+        Ok((Self { place, output, options, lock, is_new, has_state, is_renamed }, file))
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -102,6 +105,7 @@ impl Part {
             io::ErrorKind::AlreadyExists => Error::OutputExists { path: path.to_owned() },
             _ => io_error("rename to", path)(error),
         })?;
+        self.is_renamed.store(true, Ordering::Relaxed);
         self.forget_state();
         Ok(())
     }
@@ -139,7 +143,9 @@ impl Drop for Part {
     fn drop(&mut self) {
         // Removed before the lock is let go, or it might be somebody else's by then.
         let Some(lock) = self.lock.take() else { return };
-        // Renamed, it has no other name.
+        if *self.is_renamed.get_mut() {
+            return;
+        }
         if fstat(&lock).is_ok_and(|held| held.st_size == 0) && self.place.is_that_of(&lock).unwrap_or(false) {
             let _ = self.place.remove();
             self.forget_state();
@@ -160,7 +166,7 @@ fn locked(place: &Place) -> Result<(Arc<File>, bool), Error> {
         if !place.is_that_of(&file).map_err(io_error("look at", path))? {
             continue;
         }
-        if fstat(&file).is_ok_and(|found| found.st_nlink > 1) {
+        if !is_new && fstat(&file).is_ok_and(|found| found.st_nlink > 1) {
             // Its other names are not ours to write to: one may be the old output's.
             place.remove().map_err(io_error("remove", path))?;
         } else {

@@ -86,6 +86,11 @@ impl Sink {
         }
     }
 
+    /// The file is known to have nothing in it.
+    pub(super) fn begins_empty(&mut self) {
+        self.length = Some(0);
+    }
+
     /// Whether nothing can keep a write waiting for long: it goes to the page cache.
     pub(super) fn is_file(&self) -> bool {
         self.part.is_some()

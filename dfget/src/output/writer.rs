@@ -53,6 +53,13 @@ impl Writer {
         Self { path, stage: Mutex::new(Stage::Here(sink, 0)) }
     }
 
+    /// The file is known to have nothing in it.
+    pub(super) fn begins_empty(&mut self) {
+        if let Ok(Stage::Here(sink, _)) = self.stage.get_mut() {
+            sink.begins_empty();
+        }
+    }
+
     /// Sets the file up; what it holds beside [`Begin::ranges`] is forgotten.
     pub(super) async fn begin(&self, begin: Begin) -> Result<(), Error> {
         // What is there already is read for the digest.

@@ -53,7 +53,7 @@ impl Proxy {
         let mut deaths = 0;
         loop {
             let running = self.running().await?;
-            match running.call(doing, call(stub(&running))).await {
+            match running.call(|| doing.to_owned(), call(stub(&running))).await {
                 Err(error) if is_death(&error) && deaths < running.settings.restarts => deaths += 1,
                 answer => return answer,
             }
@@ -114,15 +114,12 @@ impl ResourceClient for Proxy {
 
     /// Not asked again if the plugin dies: the caller knows where to go on.
     async fn download(&self, request: &DownloadRequest) -> Result<Download, SourceError> {
-        let (url, message) = (shown(&request.request.url), proto::DownloadRequest::from(request.clone()));
+        let (url, message) = (request.request.url.clone(), proto::DownloadRequest::from(request.clone()));
         let running = self.running().await?;
-        let messages = running.call(&url, stub(&running).download(message)).await;
-        let mut stream = BodyStream {
-            messages: messages.map_err(|error| lacks_download(&running, error))?,
-            running,
-            url,
-            assembly: None,
-        };
+        let messages = running.call(|| shown(&url), stub(&running).download(message)).await;
+        let messages = messages.map_err(|error| lacks_download(&running, error))?;
+        // It is handed on with every message.
+        let mut stream = Box::new(BodyStream { messages, running, url, assembly: None });
         let first = stream.message().await?;
         let (assembly, opened) =
             Assembly::open(request.range, first).map_err(|violation| stream.violated(violation))?;
@@ -160,7 +157,7 @@ impl ResourceClient for Proxy {
     async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, SourceError>>, SourceError> {
         let running = self.running().await?;
         let message = ListRequest { resource: Some(request.clone().into()) };
-        let pages = running.call("a listing", stub(&running).list(message)).await?;
+        let pages = running.call(|| "a listing".to_owned(), stub(&running).list(message)).await?;
         let pages = stream::try_unfold((pages, running, shown(&request.url)), async |(mut pages, running, url)| {
             let page: Option<ListResponse> = running.next(&mut pages, || url.clone()).await?;
             if page.is_none() {
@@ -187,19 +184,19 @@ fn lacks_download(running: &Running, error: SourceError) -> SourceError {
 struct BodyStream {
     messages: Streaming<DownloadResponse>,
     running: Arc<Running>,
-    /// As it is shown.
+    /// With its secrets.
     url: String,
     /// `None` before `Opened`.
     assembly: Option<Assembly>,
 }
 
 impl BodyStream {
-    fn into_events(self) -> impl futures_util::Stream<Item = Result<BodyEvent, SourceError>> {
+    fn into_events(self: Box<Self>) -> impl futures_util::Stream<Item = Result<BodyEvent, SourceError>> {
         stream::try_unfold(self, Self::event)
     }
 
     /// The next event, or `None` after `End`. Empty messages are no sign of life: they do not extend the wait.
-    async fn event(mut self) -> Result<Option<(BodyEvent, Self)>, SourceError> {
+    async fn event(mut self: Box<Self>) -> Result<Option<(BodyEvent, Box<Self>)>, SourceError> {
         let mut patience = self.running.settings.stall_timeout;
         let stalled = |stream: &Self| stream.running.stalled("only empty messages came".into());
         loop {
@@ -229,13 +226,13 @@ impl BodyStream {
 
     async fn message(&mut self) -> Result<DownloadResponse, SourceError> {
         let (url, at) = (&self.url, self.assembly.as_ref().map(Assembly::next));
-        let doing = || at.map_or_else(|| url.clone(), |at| format!("{url} at byte {at}"));
+        let doing = || at.map_or_else(|| shown(url), |at| format!("{} at byte {at}", shown(url)));
         let next = self.running.next(&mut self.messages, doing).await;
         match next.map_err(|error| lacks_download(&self.running, error))? {
             Some(message) => Ok(message),
             None => {
                 let received = self.assembly.as_ref().map_or(0, Assembly::received);
-                Err(self.running.explain_truncation(received, url, &doing()).await)
+                Err(self.running.explain_truncation(received, &shown(url), &doing()).await)
             }
         }
     }

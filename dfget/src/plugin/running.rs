@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use plugin_proto::{
     HEALTH_SERVICE,
     goplugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient},
@@ -86,6 +87,10 @@ impl Running {
     /// Takes the status that follows `End`: a stream that is dropped before that is reset, and HTTP/2 ends a connection
     /// on which too many were. What it says changes nothing, and nobody waits for it.
     pub(super) fn see_out<T: Send + 'static>(&self, mut messages: Streaming<T>) {
+        // A short body and its status come together.
+        if messages.message().now_or_never().is_some() {
+            return;
+        }
         let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         while leaving.try_join_next().is_some() {}
         leaving.spawn(async move { drop(timeout(SEE_OUT, messages.message()).await) });
@@ -94,14 +99,14 @@ impl Running {
     /// One answer in time, or the reason why there is none.
     pub(super) async fn call<T>(
         &self,
-        doing: &str,
+        doing: impl FnOnce() -> String,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, plugin_sdk::Error> {
         let limit = self.settings.call_timeout;
         match self.hear(limit, call).await {
             Heard::Word(Ok(answer)) => Ok(answer.into_inner()),
-            Heard::Word(Err(status)) => Err(self.explain(status, doing).await),
-            Heard::Death(ending) => Err(host_error(self.crashed(ending, doing).await)),
+            Heard::Word(Err(status)) => Err(self.explain(status, &doing()).await),
+            Heard::Death(ending) => Err(host_error(self.crashed(ending, &doing()).await)),
             Heard::Nothing => Err(self.stalled(format!("no answer in {}", humantime::format_duration(limit)))),
             Heard::Hung => Err(self.hung()),
         }
@@ -129,6 +134,8 @@ impl Running {
     /// it counts as silent for ever: a child of its own may hold the connection open.
     async fn hear<T>(&self, limit: Duration, word: impl Future<Output = Result<T, Status>>) -> Heard<T> {
         tokio::select! {
+            // Most often it is there already, and then nobody needs to listen to the others.
+            biased;
             word = within(limit, word) => word.map_or(Heard::Nothing, |(word, _)| Heard::Word(word)),
             ending = async { (self.process.ended().await, sleep(POST_MORTEM).await).0 } => Heard::Death(ending),
             () = self.hang(), if limit > self.settings.hang_timeout => Heard::Hung,

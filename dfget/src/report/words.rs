@@ -23,7 +23,7 @@ pub(super) fn finished(output: Option<&str>, summary: &Summary, time: Duration) 
 /// Of one download as it was told; of many, how many there were.
 pub(super) fn summary(counts: &Counts, time: Duration) -> String {
     let Counts { finished, up_to_date, failed, bytes, retries, verified, resumed, .. } = counts;
-    if let (1, Some(only)) = (finished + up_to_date + failed, &counts.only) {
+    if let (true, Some(only)) = (counts.is_first(), &counts.only) {
         return only.clone() + &restarts(counts);
     }
     let mut words = match finished {
