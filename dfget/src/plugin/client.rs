@@ -83,7 +83,7 @@ impl Proxy {
 
 fn is_death(error: &SourceError) -> bool {
     let SourceError::Internal(error) = error else { return false };
-    matches!(error.downcast_ref(), Some(Error::Crashed { lost: false, .. }))
+    matches!(error.downcast_ref(), Some(Error::Crashed { .. }))
 }
 
 /// A call of a stub's with a copy of its message.

@@ -188,8 +188,7 @@ impl Running {
 
     async fn crashed(&self, ending: Ending, doing: &str) -> Error {
         let (plugin, doing, last_words) = (self.name.clone(), doing.to_owned(), self.logs.last_words(LAST_WORDS).await);
-        let lost = !self.process.is_own();
-        Error::Crashed { plugin, ending, doing, restarts: self.restarts, lost, last_words }
+        Error::Crashed { plugin, ending, doing, restarts: self.restarts, lost: false, last_words }
     }
 
     /// It ended, and is not started again.
