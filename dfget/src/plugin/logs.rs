@@ -105,31 +105,54 @@ impl Words {
 
 /// Reads what a plugin's code printed to stdout, up to its end.
 pub(super) async fn drain_stdout(plugin: String, stdout: impl AsyncRead + Unpin) {
-    drain(stdout, |line| tracing::debug!(target: "plugin", plugin, "stdout: {}", printable_bytes(line))).await;
+    drain(stdout, |line| log_printed(&plugin, line)).await;
+}
+
+/// Logs a line that a plugin's code printed to stdout.
+pub(super) fn log_printed(plugin: &str, line: &[u8]) {
+    tracing::debug!(target: "plugin", plugin, "stdout: {}", printable_bytes(line));
 }
 
 /// Calls `take` for every line, cut to [`limits::STDERR_LINE`]. Never stops reading, so that the plugin never blocks.
 pub(super) async fn drain(mut pipe: impl AsyncRead + Unpin, take: impl Fn(&[u8])) {
     let mut buffer = vec![0; READ];
-    let mut line = Vec::new();
+    let mut lines = Lines::default();
     while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
-        let mut rest = &buffer[..read];
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            extend(&mut line, &rest[..end]);
-            take(&line);
-            line.clear();
-            rest = &rest[end + 1..];
-        }
-        extend(&mut line, rest);
+        lines.feed(&buffer[..read], &take);
     }
-    if !line.is_empty() {
-        take(&line);
-    }
+    lines.end(take);
 }
 
-fn extend(line: &mut Vec<u8>, bytes: &[u8]) {
-    let room = limits::STDERR_LINE - line.len();
-    line.extend_from_slice(&bytes[..bytes.len().min(room)]);
+/// Text that comes in pieces of any size.
+#[derive(Default)]
+pub(super) struct Lines {
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    /// Calls `take` for every line that ends in `bytes`.
+    pub(super) fn feed(&mut self, bytes: &[u8], take: impl Fn(&[u8])) {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+            self.extend(&rest[..end]);
+            take(&self.begun);
+            self.begun.clear();
+            rest = &rest[end + 1..];
+        }
+        self.extend(rest);
+    }
+
+    /// Calls `take` for a line that never ended.
+    pub(super) fn end(self, take: impl Fn(&[u8])) {
+        if !self.begun.is_empty() {
+            take(&self.begun);
+        }
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = limits::STDERR_LINE - self.begun.len();
+        self.begun.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
 }
 
 /// A line of stderr: hclog's JSON, or text.
@@ -167,7 +190,7 @@ impl Line {
         Some(Self { level, message, fields: fields.join(" "), is_text: false })
     }
 
-    fn log(&self, plugin: &str) {
+    pub(super) fn log(&self, plugin: &str) {
         let Self { level, message, fields, .. } = self;
         match *level {
             Level::ERROR => tracing::error!(target: "plugin", plugin, "{message} {fields}"),

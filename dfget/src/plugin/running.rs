@@ -8,7 +8,7 @@ use std::{
 
 use plugin_proto::{
     HEALTH_SERVICE,
-    goplugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient},
+    goplugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient, stdio_data},
 };
 use tokio::{
     net::unix::pipe,
@@ -18,10 +18,15 @@ use tokio::{
 use tonic::{Code, Response, Status, Streaming, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::{About, Settings, logs, logs::Logs, process::Process, status, supervisor::Progress};
+use super::{
+    About, Settings, logs,
+    logs::{Line, Lines, Logs},
+    process::Process,
+    status,
+    supervisor::Progress,
+};
 use crate::{
     error::{Ending, Error},
-    escape::printable_bytes,
     limit::within,
 };
 
@@ -236,13 +241,19 @@ pub(super) fn host_error(error: Error) -> plugin_sdk::Error {
     plugin_sdk::Error::internal(error)
 }
 
-/// A Go plugin's `fmt.Print` goes here, and blocks if nobody reads it.
+/// A Go plugin's `fmt.Print` goes here, and blocks if nobody reads it. It comes in pieces of up to 1 KiB.
 async fn drain_stdio(plugin: String, channel: Channel) {
     let Ok(answer) = GrpcStdioClient::new(channel).stream_stdio(()).await else { return };
+    let (printed, logged) =
+        (|line: &[u8]| logs::log_printed(&plugin, line), |line: &[u8]| Line::parse(line).log(&plugin));
+    let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
     let mut pieces = answer.into_inner();
     while let Ok(Some(piece)) = pieces.message().await {
-        for line in piece.data.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            tracing::debug!(target: "plugin", plugin, "stdout: {}", printable_bytes(line));
+        match piece.channel() {
+            stdio_data::Channel::Stderr => stderr.feed(&piece.data, logged),
+            _ => stdout.feed(&piece.data, printed),
         }
     }
+    stdout.end(printed);
+    stderr.end(logged);
 }

@@ -31,8 +31,9 @@ fn run(test: &TestEnv, host: &mut Command) -> Heard {
     let output = host.output().expect("it is built");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let alive: Vec<PathBuf> = processes_of(test.root());
-    assert!(alive.is_empty(), "processes are left: {alive:?}");
-    Heard { stdout: text(&output.stdout), stderr: text(&output.stderr), status: output.status.code() }
+    let heard = Heard { stdout: text(&output.stdout), stderr: text(&output.stderr), status: output.status.code() };
+    assert!(alive.is_empty(), "processes are left: {alive:?}: {}", heard.stderr);
+    heard
 }
 
 /// Who has this place in the environment.

@@ -21,3 +21,12 @@ mod odd_plugin;
 mod programs;
 mod python;
 mod secured;
+
+/// A download that is not through before what the plugin prints has come: that goes a way of its own.
+const SLOWLY: &str = "--limit-rate=1M";
+
+/// Has a line with `text` in its log, at this level.
+fn logged(run: &harness::Run, level: &str, text: &str) {
+    let mut lines = run.stderr.lines().filter(|line| line.trim_start().starts_with(level));
+    assert!(lines.any(|line| line.contains(text)), "`{level} {text}` is not logged: {}", run.stderr);
+}

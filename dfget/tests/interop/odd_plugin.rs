@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::{
+    SLOWLY,
     harness::{Run, TestEnv},
+    logged,
     programs::with_go_plugin,
 };
 
@@ -57,17 +59,21 @@ fn a_certificate_that_nobody_asked_for_is_refused() {
 #[test]
 fn lines_of_hclog_keep_their_level_and_their_fields() {
     let Some(run) = download("logs", &["--log-level=trace"]) else { return };
-    let lines = [
-        "TRACE a trace ",
-        "DEBUG a debug line ",
-        r#" INFO a line for information count=3 list=["x","y"] path="/a b" plugin="d7y-resource-plugin-logs""#,
-        r#" WARN a warning error="the tape is old" "#,
-        r#"ERROR an error stack="github.com/hashicorp/go-hclog.Stacktrace\n\t/"#,
-        " WARN [WARN] a line of another logger ",
-    ];
-    for line in lines {
-        assert!(run.stderr.lines().any(|written| written.starts_with(line)), "`{line}` is missing: {}", run.stderr);
-    }
+    logged(&run, "TRACE", "a trace");
+    logged(&run, "DEBUG", "a debug line");
+    logged(&run, "ERROR", "an error stack=");
+    logged(&run, "INFO", r#"a line for information count=3 list=["x","y"] path="/a b""#);
+    logged(&run, "WARN", r#"a warning error="the tape is old""#);
+    logged(&run, "WARN", "[WARN] a line of another logger");
+    logged(&run, "ERROR", r#"="github.com/hashicorp/go-hclog.Stacktrace\n\t/"#);
+}
+
+/// By `GRPCStdio`, in pieces of 1 KiB.
+#[test]
+fn what_the_code_prints_is_logged_line_by_line_and_by_where_it_printed_it() {
+    let Some(run) = download("logs", &["-vv", SLOWLY]) else { return };
+    logged(&run, "ERROR", "[ERROR] written to os.Stderr");
+    assert_eq!(run.stderr.matches("stdout: xxx").count(), 1, "{}", run.stderr);
 }
 
 #[test]
@@ -83,10 +89,7 @@ fn lines_that_are_no_hclog_are_text() {
         "[1,2",
         "null",
     ];
-    for line in lines {
-        let line = format!(" INFO {line} ");
-        assert!(run.stderr.lines().any(|written| written.starts_with(&line)), "`{line}` is missing: {}", run.stderr);
-    }
+    lines.iter().for_each(|line| logged(&run, "INFO", line));
 }
 
 #[test]
@@ -94,9 +97,9 @@ fn a_go_program_that_panics_is_quoted_with_the_reason() {
     let Some(run) = download("panics", &["--plugin-restarts=0", "-v"]) else { return };
     let words = ["exited with status 2 while it served", "\n  its last words:\n    panic: no tape in the drive\n"];
     run.failed_saying(14, &words);
-    for line in ["ERROR panic: no tape in the drive ", "ERROR goroutine ", "ERROR main.(*panicking).Download("] {
-        assert!(run.stderr.lines().any(|written| written.starts_with(line)), "`{line}` is missing: {}", run.stderr);
-    }
+    logged(&run, "ERROR", "panic: no tape in the drive");
+    logged(&run, "ERROR", "goroutine ");
+    logged(&run, "ERROR", "main.(*panicking).Download(");
     let Some(run) = download("panics-at-once", &[]) else { return };
     let words = ["exited with status 2 before its handshake", "\n  its last words:\n    panic: no tape in the drive\n"];
     run.failed_saying(13, &words);

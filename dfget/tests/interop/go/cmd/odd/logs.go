@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"dfget/interop/source"
 	contract "dfget/proto/go/resourcev1"
@@ -36,6 +37,8 @@ func (l *logging) Download(r *contract.DownloadRequest, stream grpc.ServerStream
 	l.Log.Named("sub").Error("an error", "stack", hclog.Stacktrace())
 	fmt.Fprintln(stderr, "[WARN] a line of another logger")
 	fmt.Fprint(stderr, malformed)
+	fmt.Println(strings.Repeat("x", 3000))
+	fmt.Fprintln(os.Stderr, "[ERROR] written to os.Stderr")
 	return l.Source.Download(r, stream)
 }
 
