@@ -7,6 +7,7 @@ use std::{
 };
 
 use faultplug::Content;
+use rustix::process::{geteuid, getgid};
 
 use crate::{
     harness::{Digest, TestEnv, program},
@@ -178,6 +179,16 @@ fn of_the_versions_that_a_host_knows_ours_is_taken() {
         let Some(heard) = host(&test, &options, "d7y-resource-plugin-d7yfs", &["version"]) else { return };
         heard.is(&lines);
     }
+}
+
+#[test]
+fn a_socket_belongs_to_the_group_that_the_host_names() {
+    // Others than root may name groups of theirs alone.
+    let group = if geteuid().is_root() { 54_321 } else { getgid().as_raw() };
+    let test = TestEnv::new();
+    let options = ["-group", &group.to_string()];
+    let Some(heard) = host(&test, &options, "d7y-resource-plugin-d7yfs", &["socket", "ping"]) else { return };
+    heard.is(&[&format!("socket: Srw-rw----, group {group}"), "ping: pong", ENDED]).left_nothing(&test);
 }
 
 /// go-plugin ends whom it refuses with SIGKILL.

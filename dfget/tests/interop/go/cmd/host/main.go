@@ -2,7 +2,7 @@
 // say, step by step. What comes of each step is a line on stdout; the log of go-plugin, with what the plugin logs, is on
 // stderr. It ends with 1 at the first step that fails.
 //
-//	host [-mtls] [-multiplex] [-versions 1,2] [-scheme NAME] [-option KEY=VALUE] PLUGIN STEP[=URL]...
+//	host [-mtls] [-multiplex] [-group ID] [-versions 1,2] [-scheme NAME] [-option KEY=VALUE] PLUGIN STEP[=URL]...
 package main
 
 import (
@@ -23,6 +23,7 @@ func main() {
 	settings := Settings{}
 	flag.BoolVar(&settings.mtls, "mtls", false, "AutoMTLS")
 	flag.BoolVar(&settings.multiplex, "multiplex", false, "ask for broker multiplexing")
+	flag.StringVar(&settings.group, "group", "", "to which the socket is to belong")
 	flag.StringVar(&settings.versions, "versions", "1", "which this host speaks")
 	flag.StringVar(&settings.scheme, "scheme", "good", "of Init")
 	flag.StringVar(&settings.option, "option", "", "of Init")

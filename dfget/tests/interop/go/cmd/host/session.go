@@ -26,8 +26,8 @@ const inTime = 1500 * time.Millisecond
 
 // Settings are the command line.
 type Settings struct {
-	mtls, multiplex                bool
-	versions, scheme, option, path string
+	mtls, multiplex                       bool
+	group, versions, scheme, option, path string
 }
 
 // Session is a plugin that runs.
@@ -70,6 +70,7 @@ func (s *Session) config(log io.Writer) *plugin.ClientConfig {
 		AllowedProtocols:    []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:            s.mtls,
 		GRPCBrokerMultiplex: s.multiplex,
+		UnixSocketConfig:    &plugin.UnixSocketConfig{Group: s.group},
 		SyncStdout:          &s.printed,
 		Logger:              hclog.New(&hclog.LoggerOptions{Name: "host", Level: hclog.Trace, Output: log, DisableTime: true}),
 		GRPCDialOptions:     []grpc.DialOption{grpc.WithContextDialer(s.dial)},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	contract "dfget/proto/go/resourcev1"
@@ -26,6 +27,7 @@ const patience = 10 * time.Second
 var steps = map[string]func(*Session, string) (string, error){
 	"version":  version,
 	"ping":     ping,
+	"socket":   socket,
 	"describe": describe,
 	"init":     initialize,
 	"calls":    calls,
@@ -44,6 +46,15 @@ func version(s *Session, _ string) (string, error) {
 
 func ping(s *Session, _ string) (string, error) {
 	return "pong", s.protocol.Ping()
+}
+
+// socket tells who may connect.
+func socket(s *Session, _ string) (string, error) {
+	found, err := os.Stat(s.address.String())
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, group %d", found.Mode(), found.Sys().(*syscall.Stat_t).Gid), nil
 }
 
 func describe(s *Session, _ string) (string, error) {
