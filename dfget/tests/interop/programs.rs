@@ -83,16 +83,18 @@ fn build_go(directory: &Path) -> Result<(), String> {
     };
     run(go().args(["mod", "download"]))?;
     // What does not compile is no lack of this machine's.
-    let built = run(go().args(["build", "-o"]).arg(directory).arg("./cmd/..."));
+    let built = run(go().args(["build", "-buildvcs=false", "-o"]).arg(directory).arg("./cmd/..."));
     built.unwrap_or_else(|error| panic!("{error}"));
     Ok(())
 }
 
 fn build_python(venv: &Path) -> Result<(), String> {
     let requirements = folder("python").join("requirements.txt");
-    let (wanted, stamp) = (fs::read(&requirements).expect("it is there"), venv.join("requirements.txt"));
+    let text = fs::read_to_string(&requirements).expect("it is there");
+    // It does not work in another place than the one that it was made for.
+    let (wanted, stamp) = (format!("{}\n{text}", venv.display()), venv.join("made-for"));
     let python = venv.join("bin/python");
-    if fs::read(&stamp).ok().as_ref() != Some(&wanted) {
+    if fs::read_to_string(&stamp).ok().as_ref() != Some(&wanted) {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
         run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements))?;
         fs::write(stamp, wanted).expect("pip wrote there, too");
