@@ -39,10 +39,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds of one run."""
+    """Seconds of one run; `first` is up to the first byte on stdout, where that was looked at."""
 
     wall: float
     cpu: float
+    first: float | None = None
 
 
 @dataclass
@@ -55,14 +56,15 @@ class Pair:
     runs_b: list = field(default_factory=list)
 
 
-def compare(pair, warm_ups, counted, before):
+def compare(pair, warm_ups, counted, before, how=None):
     """Runs a b a b …; the warm-ups are checked byte for byte and not counted, the others for their length."""
+    how = how or run
     for _ in range(warm_ups):
         for side in (pair.a, pair.b):
-            run(side, before, same_content)
+            how(side, before, same_content)
     for _ in range(counted):
-        pair.runs_a.append(run(pair.a, before, same_length))
-        pair.runs_b.append(run(pair.b, before, same_length))
+        pair.runs_a.append(how(pair.a, before, same_length))
+        pair.runs_b.append(how(pair.b, before, same_length))
 
 
 def ratios(a, b):
@@ -89,21 +91,45 @@ def run(side, before, check):
     return Run(wall, usage.ru_utime + usage.ru_stime + server)
 
 
-def start_process(side):
-    """Starts the command with nothing to read, its stdout dropped and its stderr kept for the error message."""
+def run_to_first_byte(side, before, _):
+    """As `run`, of a command that writes what its output should be to stdout."""
+    before()
+    reader, writer = os.pipe()
+    start = time.perf_counter()
+    pid = start_process(side, writer)
+    os.close(writer)
+    with open(reader, "rb", buffering=0) as stdout:
+        seen = []
+
+        def read():
+            seen.extend((stdout.read(1 << 16), time.perf_counter() - start, stdout.read()))
+
+        status, usage = wait_for(pid, read)
+    wall = time.perf_counter() - start
+    finish(side, status, None)
+    beginning, first, rest = seen
+    if beginning + rest != side.original.read_bytes():
+        raise RunFailed(f"{side.name}: its stdout is not {side.original.name}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, first)
+
+
+def start_process(side, stdout=None):
+    """Starts the command with nothing to read, its stdout dropped or a pipe, and its stderr kept for the error message."""
+    to_stdout = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        to_stdout if stdout is None else (os.POSIX_SPAWN_DUP2, stdout, 1),
         (os.POSIX_SPAWN_OPEN, 2, side.environment["BENCH_STDERR"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
     ]
     return os.posix_spawn(side.argv[0], side.argv, side.environment, file_actions=actions)
 
 
-def wait_for(pid):
+def wait_for(pid, meanwhile=lambda: None):
     """The wait status and the resources of a process and of all descendants that were waited for."""
     signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGKILL))
     signal.alarm(TIME_LIMIT)
     try:
+        meanwhile()
         _, status, usage = os.wait4(pid, 0)
     except BaseException:
         os.kill(pid, signal.SIGKILL)

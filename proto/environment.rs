@@ -35,3 +35,7 @@ pub const LIFE_LINE: &str = "DRAGONFLY_PLUGIN_LIFE_LINE";
 
 /// The value of [`LIFE_LINE`].
 pub const LIFE_LINE_STDIN: &str = "stdin";
+
+/// Of dfget's own environment, not of a plugin's: which plugins run already, by scheme, in the JSON of go-plugin's
+/// `ReattachConfig`.
+pub const REATTACH: &str = "DFGET_REATTACH_PLUGINS";

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod config;
+mod levels;
 mod values;
 
 use std::{ffi::OsString, sync::Arc};
@@ -14,7 +15,8 @@ use self::{
         Arguments, ConfigSubcommands, DownloadArguments, MessageArguments, OutputArguments, PluginArguments,
         PluginSubcommands, Subcommands, TreeArguments,
     },
-    config::{Parsed, Refused, Surroundings},
+    config::{Origin, Parsed, Refused, Surroundings},
+    levels::Levels,
 };
 use crate::{
     batch::{Action, Batch, Wish},
@@ -23,7 +25,7 @@ use crate::{
     escape,
     limit::SlowLimit,
     output::{OutputOptions, Target},
-    plugin::{self, discover::SearchPath, lock},
+    plugin::{self, Verbosity, discover::SearchPath, lock},
     registry::SourceOptions,
     report::Style,
     tree::{Filter, TreeOptions},
@@ -42,8 +44,8 @@ pub struct Opts {
     pub plugins: plugin::Settings,
     /// What dfget logs.
     pub log_level: LevelFilter,
-    /// What it logs of what plugins write.
-    pub plugin_log_level: LevelFilter,
+    /// What there is to warn of, once there is a log.
+    pub warnings: Vec<String>,
     /// How it tells what it does.
     pub style: Style,
 }
@@ -99,9 +101,15 @@ impl Opts {
         let all = parse_all("--opt", &parsed.arguments.download.options, values::pair)?.into_iter().collect();
         let options = SourceOptions { all, by_scheme: parsed.sources() };
         let rules = parsed.rules()?;
+        let origin_of_levels = parsed.origin("log-level");
         let command = parsed.arguments.command.take().map(|command| command_of(command, &parsed)).transpose()?;
         let mut opts = Self::from_arguments(parsed.arguments, command, options)?;
         opts.plugins.rules = rules;
+        // What is locked is files.
+        if !matches!(opts.command, Command::Lock) {
+            opts.search.attached = surroundings.attached()?;
+        }
+        opts.check_levels(&origin_of_levels)?;
         if opts.plugins.lock.files.is_empty() {
             opts.plugins.lock.files = surroundings.lock_files();
         }
@@ -110,7 +118,11 @@ impl Opts {
 
     fn from_arguments(arguments: Arguments, command: Option<Command>, options: SourceOptions) -> Result<Self, Error> {
         let Arguments { download, output, tree, plugins, messages, command: _ } = arguments;
+        let levels = Levels::of(&messages.log_level);
+        let verbosity =
+            Verbosity { all: levels.all.unwrap_or(level_of(&messages, LevelFilter::OFF)), by_scheme: levels.by_scheme };
         let settings = plugin::Settings {
+            verbosity,
             call_timeout: download.speed_time,
             stall_timeout: download.speed_time,
             restarts: download.plugin_restarts,
@@ -126,10 +138,25 @@ impl Opts {
             options,
             search: search_of(plugins),
             plugins: settings,
-            log_level: messages.log_level.unwrap_or(level_of(&messages, LevelFilter::WARN)),
-            plugin_log_level: messages.log_level.unwrap_or(level_of(&messages, LevelFilter::OFF)),
+            log_level: levels.all.unwrap_or(level_of(&messages, LevelFilter::WARN)),
+            warnings: Vec::new(),
             style,
         })
+    }
+}
+
+impl Opts {
+    /// A name that no plugin has is a mistake where it was typed, and may be for another machine where it was set.
+    fn check_levels(&mut self, origin: &Origin) -> Result<(), Error> {
+        let named = self.plugins.verbosity.by_scheme.keys();
+        for name in named.filter(|name| self.search.find(name).is_none()) {
+            let fact = format!("{}: there is no plugin `{name}`", origin.subject("log-level"));
+            match origin {
+                Origin::CommandLine => return Err(usage(fact, "`dfget plugin` lists what is installed")),
+                _ => self.warnings.push(fact),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ mod start;
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 pub use self::start::{Ending, StartFault};
+use self::start::{REATTACH, START_AGAIN};
 
 /// Why dfget did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -318,6 +319,9 @@ impl Error {
                 "put the plugin there, or name it with --plugin {scheme}=PATH; `dfget plugin` lists what is installed"
             ),
             Self::Start { fault, .. } => fault.hint(),
+            Self::Crashed { ending: Ending::Gone, .. } => {
+                format!("dfget does not start what {REATTACH} names: {START_AGAIN}")
+            }
             Self::Crashed { .. } => "run it again with -v to see the plugin's own log".into(),
             Self::Protocol { plugin, .. } | Self::Truncated { plugin, .. } => {
                 format!("this is a fault of {plugin}: report it to its author")

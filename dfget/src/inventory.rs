@@ -18,6 +18,7 @@ use crate::{
         About, Plugin,
         discover::Candidate,
         lock::{self, State as Locked},
+        reattach::Attachment,
     },
     registry::{Registry, Source},
 };
@@ -28,7 +29,7 @@ const AT_ONCE: usize = 16;
 /// Everything `dfget plugin` lists.
 pub struct Inventory {
     in_tree: Vec<&'static str>,
-    /// By directory, in search order; those of `--plugin` first, under none.
+    /// By directory, in search order; those that the user has named first, under none.
     found: Vec<(Option<PathBuf>, Vec<Found>)>,
 }
 
@@ -100,11 +101,14 @@ async fn state_of(candidate: &Candidate, registry: &Registry) -> State {
 
 /// Who is used instead.
 fn shadow_of(candidate: &Candidate, registry: &Registry) -> Option<&'static str> {
+    if candidate.shadowed && registry.search_path().attached.contains_key(&candidate.name) {
+        return Some("one that runs already");
+    }
     if candidate.shadowed {
         return Some("a plugin of the same name in an earlier directory");
     }
-    let pinned = registry.search_path().pinned.contains_key(&candidate.name);
-    let is_in_tree = !pinned && registry.in_tree().any(|scheme| scheme == candidate.name);
+    let is_in_tree =
+        !registry.search_path().is_named(&candidate.name) && registry.in_tree().any(|scheme| scheme == candidate.name);
     is_in_tree.then_some("the in-tree source")
 }
 
@@ -125,8 +129,11 @@ fn chain(error: &Error) -> String {
 
 impl Found {
     fn to_json(&self) -> Value {
-        let Candidate { name, path, .. } = &self.candidate;
-        let mut json = json!({ "name": name, "location": self.candidate.file_name(), "path": path });
+        let Candidate { name, path, attached, .. } = &self.candidate;
+        let mut json = match attached {
+            Some(attached) => json!({ "name": name, "location": "attached", "attached": of_attached(attached) }),
+            None => json!({ "name": name, "location": self.candidate.file_name(), "path": path }),
+        };
         match &self.state {
             State::Good(about) => json["attributes"] = json!(about.attributes),
             State::Broken(error) => {
@@ -158,7 +165,11 @@ impl fmt::Display for Inventory {
 }
 
 fn write_plugin(f: &mut fmt::Formatter<'_>, plugin: &Found) -> fmt::Result {
-    let (name, location) = (&plugin.candidate.name, plugin.candidate.file_name());
+    let name = &plugin.candidate.name;
+    let location = match &plugin.candidate.attached {
+        Some(attached) => format!("attached to {attached}"),
+        None => plugin.candidate.file_name(),
+    };
     match &plugin.state {
         State::Good(about) => {
             writeln!(f, "resource plugin {name}, location: {location}, attribute: {}", json!(about.attributes))
@@ -176,10 +187,14 @@ pub struct Info {
 }
 
 struct PluginInfo {
-    path: PathBuf,
-    sha256: String,
-    locked: &'static str,
+    place: Place,
     about: About,
+}
+
+/// Where a plugin is.
+enum Place {
+    File { path: PathBuf, sha256: String, locked: &'static str },
+    Process(Attachment),
 }
 
 impl Info {
@@ -195,9 +210,7 @@ impl Info {
             Source::InTree(_) => None,
             Source::Plugin(candidate) => {
                 let about = Plugin::describe(&candidate, registry.settings()).await?;
-                let sha256 = lock::fingerprint(&candidate, registry.settings())?;
-                let locked = locked(name, &sha256, registry);
-                Some(PluginInfo { path: candidate.path, sha256, locked, about })
+                Some(PluginInfo { place: Place::of(candidate, registry)?, about })
             }
         };
         Ok(Self { name: name.to_owned(), plugin })
@@ -206,40 +219,67 @@ impl Info {
     /// The same as [`Display`](fmt::Display) has, as one document.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let Some(PluginInfo { path, sha256, locked, about }) = &self.plugin else {
+        let Some(PluginInfo { place, about }) = &self.plugin else {
             return json!({ "name": self.name, "location": "in-tree" });
         };
-        json!({
+        let mut json = json!({
             "name": self.name,
-            "location": "out-of-tree",
-            "path": path,
-            "sha256": sha256,
-            "locked": locked,
             "protocolVersion": about.app_version,
             "features": about.features,
             "attributes": about.attributes,
             "sandbox": about.confined.sandbox,
             "limits": about.confined.limits,
             "startMilliseconds": milliseconds(about.start_time),
-        })
+        });
+        match place {
+            Place::File { path, sha256, locked } => {
+                json["location"] = json!("out-of-tree");
+                (json["path"], json["sha256"], json["locked"]) = (json!(path), json!(sha256), json!(locked));
+            }
+            Place::Process(attached) => {
+                (json["location"], json["attached"]) = (json!("attached"), of_attached(attached));
+            }
+        }
+        json
     }
+}
+
+impl Place {
+    fn of(candidate: Candidate, registry: &Registry) -> Result<Self, Error> {
+        if let Some(attached) = candidate.attached {
+            return Ok(Self::Process(attached));
+        }
+        let sha256 = lock::fingerprint(&candidate, registry.settings())?;
+        let locked = locked(&candidate.name, &sha256, registry);
+        Ok(Self::File { path: candidate.path, sha256, locked })
+    }
+}
+
+fn of_attached(attached: &Attachment) -> Value {
+    json!({ "pid": attached.pid, "address": attached.place() })
 }
 
 impl fmt::Display for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "name:      {}", self.name)?;
-        let Some(PluginInfo { path, sha256, locked, about }) = &self.plugin else {
+        let Some(PluginInfo { place, about }) = &self.plugin else {
             return writeln!(f, "location:  in-tree");
         };
         let features = if about.features.is_empty() { "none".into() } else { about.features.join(", ") };
-        writeln!(f, "path:      {}", path.display())?;
-        writeln!(f, "sha256:    {sha256}")?;
-        writeln!(f, "locked:    {locked}")?;
+        match place {
+            Place::File { path, sha256, locked } => {
+                writeln!(f, "path:      {}", path.display())?;
+                writeln!(f, "sha256:    {sha256}")?;
+                writeln!(f, "locked:    {locked}")?;
+            }
+            Place::Process(attached) => writeln!(f, "attached:  to {attached}")?,
+        }
         writeln!(f, "protocol:  {}", about.app_version)?;
         writeln!(f, "features:  {features}")?;
         writeln!(f, "sandbox:   {}", about.confined.sandbox)?;
         writeln!(f, "limits:    {}", about.confined.limits)?;
-        writeln!(f, "started:   in {:.1} ms", milliseconds(about.start_time))?;
+        let done = if let Place::File { .. } = place { "started:  " } else { "answered: " };
+        writeln!(f, "{done} in {:.1} ms", milliseconds(about.start_time))?;
         writeln!(f, "attribute:")?;
         about.attributes.iter().try_for_each(|(key, value)| writeln!(f, "  {key}: {value}"))
     }

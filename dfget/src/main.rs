@@ -62,6 +62,7 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     for part in &opts.search.ignored {
         tracing::warn!("`{}` in DFGET_PLUGIN_DIR is ignored: it does not begin with `/`", part.display());
     }
+    opts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins, opts.options));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
     // One worker: a download is mostly waiting, and to wake a second one costs more than it does. Files are written by
@@ -165,7 +166,7 @@ fn log_to(opts: &Opts, reporter: &Reporter) {
     let filter = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tonic", "tower"]
         .into_iter()
         .fold(Targets::new().with_default(opts.log_level), |filter, target| filter.with_target(target, Level::WARN))
-        .with_target("plugin", opts.plugin_log_level);
+        .with_target("plugin", opts.plugins.verbosity.deepest());
     let stderr = reporter.stderr();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let layer = tracing_subscriber::fmt::layer().without_time().with_writer(move || stderr.clone());

@@ -10,18 +10,22 @@
 //! * `descendants`: whoever left that group
 //! * `sandbox`, `resources`, `cgroup`: what it may do, and how much of the machine it may have
 //! * `greeting`, `connect`: handshake line and socket
+//! * `introduce`: the first calls
 //! * `start`: all of these in order
+//! * [`reattach`], `attach`, `connection`: the same of one that runs already, for debugging
 //! * `running`: a plugin that is ready, the reason of its end, its orderly stop
 //! * `supervisor`: all lives of a plugin, one after the other
 //! * `client`, `assembly`: the trait in front of it, every message checked
-//! * `logs`: its stderr and stdout
+//! * `logs`, `verbosity`: its stderr and stdout, and how much of that is told
 //!
 //! The only room that knows gRPC.
 
 mod assembly;
+mod attach;
 mod cgroup;
 mod client;
 mod connect;
+mod connection;
 mod descendants;
 pub mod discover;
 mod environment;
@@ -30,10 +34,12 @@ mod executable;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod greeting;
+mod introduce;
 pub mod lock;
 mod logs;
 mod process;
 mod program;
+pub mod reattach;
 mod resources;
 mod running;
 mod sandbox;
@@ -42,6 +48,7 @@ mod start;
 mod status;
 mod supervisor;
 mod trust;
+mod verbosity;
 
 use std::{
     collections::BTreeMap,
@@ -60,6 +67,7 @@ pub use self::{
     exec::run_if_asked,
     sandbox::{Rules, Sandbox},
     supervisor::{Observer, Restart},
+    verbosity::Verbosity,
 };
 use crate::error::Error;
 
@@ -81,6 +89,8 @@ pub struct Settings {
     pub rules: BTreeMap<String, Rules>,
     /// Whether they speak TLS even on their private sockets. One that listens on TCP always does.
     pub mtls: bool,
+    /// What of their log is handed to this program's subscriber.
+    pub verbosity: Verbosity,
     /// From its start to its answer to `Init`.
     pub start_timeout: Duration,
     /// Until a call is answered.
@@ -109,6 +119,7 @@ impl Default for Settings {
             sandbox: Sandbox::default(),
             rules: BTreeMap::new(),
             mtls: false,
+            verbosity: Verbosity::default(),
             start_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
@@ -187,14 +198,16 @@ pub struct About {
     pub confined: Confined,
 }
 
-/// A plugin that was started. Dropping it kills the process; [`stop`](Self::stop) asks it to end.
+/// A plugin that was started. Dropping it kills the process; [`stop`](Self::stop) asks it to end. One that [ran
+/// already](reattach) is left as it is by both.
 #[derive(Clone)]
 pub struct Plugin {
     supervisor: Arc<Supervisor>,
 }
 
 impl Plugin {
-    /// Starts a plugin to download with. If it dies it is started anew by whoever needs it next.
+    /// Starts a plugin to download with, or connects to it if it runs already. If it dies it is started anew by whoever
+    /// needs it next, if it was started here.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@ use crate::{
     plugin::{
         Plugin, Settings,
         discover::{Candidate, SearchPath, file_name},
+        reattach,
     },
     source::InTree,
 };
@@ -57,7 +58,7 @@ impl SourceOptions {
 pub enum Source {
     /// Compiled in.
     InTree(InTree),
-    /// A file, not yet started.
+    /// A file, not yet started; or one that runs already.
     Plugin(Candidate),
 }
 
@@ -109,7 +110,7 @@ impl Registry {
                 file_name: file_name(scheme),
                 searched: self.search.directories.clone(),
             }),
-            (_, Some(plugin)) if self.search.pinned.contains_key(scheme) => Ok(Source::Plugin(plugin)),
+            (_, Some(plugin)) if self.search.is_named(scheme) => Ok(Source::Plugin(plugin)),
             (Some(in_tree), _) => Ok(Source::InTree(*in_tree)),
             (None, Some(plugin)) => Ok(Source::Plugin(plugin)),
         }
@@ -147,9 +148,7 @@ impl Registry {
         if let Some(running) = started.get(&plugin.name) {
             return Ok(running.client());
         }
-        if self.search.pinned.contains_key(&plugin.name) {
-            tracing::warn!("{}: development plugin {} is used, as --plugin says", plugin.name, plugin.path.display());
-        }
+        tell_of_development(plugin, &self.search);
         let running = Plugin::start(plugin, &self.options.for_scheme(&plugin.name), &self.settings).await?;
         let client = running.client();
         started.insert(plugin.name.clone(), running);
@@ -160,6 +159,20 @@ impl Registry {
     pub async fn stop(&self) {
         let plugins = std::mem::take(&mut *self.started.lock().await);
         futures_util::future::join_all(plugins.values().map(Plugin::stop)).await;
+    }
+}
+
+/// What is for development is used by nobody unawares.
+fn tell_of_development(plugin: &Candidate, search: &SearchPath) {
+    let Candidate { name, path, attached, .. } = plugin;
+    match attached {
+        Some(attached) => {
+            tracing::warn!("{name}: the plugin that runs as {attached} is used, as {} says", reattach::VARIABLE);
+        }
+        None if search.pinned.contains_key(name) => {
+            tracing::warn!("{name}: development plugin {} is used, as --plugin says", path.display());
+        }
+        None => {}
     }
 }
 

@@ -43,6 +43,11 @@ impl Attributes {
         self
     }
 
+    /// What it serves.
+    pub(crate) fn schemes(&self) -> impl Iterator<Item = &str> {
+        self.schemes.iter().map(String::as_str)
+    }
+
     /// All of them, sorted by key, as an answer to a host that wants `scheme`. If that is not served, it is for the host
     /// to say so: the answer is then that of the first one.
     #[must_use]

@@ -37,6 +37,8 @@
 //! * **Errors.** [`Error`]'s variants are what the host can do about it; choose the right one and retries, exit codes
 //!   and messages are right. `?` works on [`std::io::Error`].
 //! * **Logs.** Use `tracing`: events appear in dfget's log under the plugin's name (`-v`). `println!` is harmless.
+//! * **Debuggers.** Started by hand with `--debug` the plugin waits for dfget, and prints how that connects to it:
+//!   `docs/DEBUGGING.md`.
 //! * **Panics** in a method or in a [`Body::produce`] task end that one call; the plugin goes on.
 //! * **The same type** is an in-tree source when it is registered in dfget instead of handed to [`serve`].
 

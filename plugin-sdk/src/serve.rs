@@ -1,5 +1,6 @@
 //! Everything between a plugin's `main` and its [`ResourceClient`]: the whole life of the process.
 
+mod by_hand;
 mod connections;
 mod controller;
 mod environment;
@@ -46,6 +47,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// writes the handshake line, serves, sends `tracing` events to the host, keeps whatever the code prints to stdout
 /// out of the handshake's way, and ends on `Shutdown`, on SIGTERM and when the host is gone.
 ///
+/// Started by hand with `--debug`, without a host, it serves whoever connects until Ctrl-C, writes the variable to stdout
+/// with which dfget does, and leaves stdout and stderr to the person at the terminal: so it can run in a debugger.
+///
 /// What is printed *before* `serve` still goes to the real stdout: dfget skips such lines with a warning, a host
 /// written with go-plugin fails.
 #[must_use = "return it from main, so that the process ends with it"]
@@ -54,14 +58,23 @@ where
     C: ResourceClient,
     F: Fn(Options) -> Result<C, Error> + Send + Sync + 'static,
 {
-    if !environment::started_by_host() {
-        // If stderr is closed, the exit status has to do.
-        let _ = io::stderr().write_all(environment::RUN_BY_HAND.as_bytes());
-        return ExitCode::FAILURE;
-    }
-    log::install();
+    let environment = match () {
+        () if environment::started_by_host() => {
+            log::install();
+            Environment::read()
+        }
+        () if by_hand::is_wanted() => {
+            log::install_for_people();
+            tell(by_hand::INSTRUCTION);
+            Environment::by_hand()
+        }
+        () => {
+            tell(environment::RUN_BY_HAND);
+            return ExitCode::FAILURE;
+        }
+    };
     panics::count();
-    match run(Service::new(attributes, open)) {
+    match environment.and_then(|environment| run(environment, Service::new(attributes, open))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("the plugin cannot be served: {error}");
@@ -70,9 +83,13 @@ where
     }
 }
 
-fn run(service: Service) -> io::Result<()> {
-    let environment = Environment::read()?;
-    let stdio = Stdio::capture()?;
+/// If stderr is closed, the exit status has to do.
+fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn run(environment: Environment, service: Service) -> io::Result<()> {
+    let stdio = if environment.by_hand { Stdio::leave()? } else { Stdio::capture()? };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     // On a worker, next to the socket: from this thread every accept would cost a wake-up more.
     let served = runtime.spawn(async move { serve_until_ended(&environment, stdio, service).await });
@@ -85,19 +102,23 @@ fn run(service: Service) -> io::Result<()> {
 async fn serve_until_ended(environment: &Environment, mut stdio: Stdio, service: Service) -> io::Result<()> {
     let stop = CancellationToken::new();
     // Before the handshake line: a host may send SIGTERM as soon as it has read it.
-    let life_line = LifeLine::hold(environment.life_line, stop.clone())?;
+    let life_line = LifeLine::hold(environment, stop.clone())?;
     let socket = Socket::bind(environment)?;
     let identity = environment.host.as_ref().map(|_| Identity::generate()).transpose()?;
     let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
     let acceptor = identity.as_ref().zip(environment.host.as_ref()).map(|(us, host)| us.acceptor(host)).transpose()?;
     let incoming = connections::accept(listener, acceptor);
     // The socket listens already: the host connects while the services are still being put together.
-    stdio.write_handshake(&Handshake {
-        app_version: environment.app_version,
-        address: Address::Unix(socket.path.display().to_string()),
-        certificate: identity.as_ref().map(Identity::field),
-        multiplex: environment.answer_multiplex.then_some(false),
-    })?;
+    if environment.by_hand {
+        stdio.write_line(by_hand::line(service.attributes(), environment.app_version, &socket))?;
+    } else {
+        stdio.write_line(Handshake {
+            app_version: environment.app_version,
+            address: Address::Unix(socket.path.display().to_string()),
+            certificate: identity.as_ref().map(Identity::field),
+            multiplex: environment.answer_multiplex.then_some(false),
+        })?;
+    }
     let router = router(service, &stdio, &stop).await;
 
     let served = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());

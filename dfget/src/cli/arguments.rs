@@ -5,9 +5,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, builder::styling::Styles};
 use globset::Glob;
 use regex::Regex;
-use tracing::level_filters::LevelFilter;
 
-use super::values;
+use super::{levels::Levels, values};
 use crate::{
     download::Wanted,
     plugin::{RESTARTS, Sandbox, lock},
@@ -26,7 +25,8 @@ Examples:
   dfget config                               show all settings, and where each came from
 
 An option is also a variable, such as DFGET_LIMIT_RATE for --limit-rate, and a key of
-the configuration file; docs/CONFIG.md has the rules.
+the configuration file; docs/CONFIG.md has the rules. DFGET_REATTACH_PLUGINS names plugins
+that run already, in a debugger: docs/DEBUGGING.md.
 
 Exit status: 0 complete, 2 usage, 10-16 the plugin, 20-24 the source,
 30 damaged, 40-45 this machine, 50 some of many. README.md has them all.";
@@ -219,11 +219,11 @@ pub(super) struct PluginArguments {
     /// Speak TLS with plugins even on their private sockets
     #[arg(long, global = true)]
     pub(super) plugin_mtls: bool,
-    /// Give up on a plugin that is not ready after this time
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "10s", global = true)]
+    /// Give up on a plugin that is not ready after this time; 0 never does
+    #[arg(long, value_name = "TIME", value_parser = values::patience, default_value = "10s", global = true)]
     pub(super) plugin_start_timeout: Duration,
-    /// Give up on a silent plugin that answers no health check in this time, where --speed-time is longer
-    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m", global = true)]
+    /// Give up on a silent plugin that answers no health check in this time, where --speed-time is longer; 0 never does
+    #[arg(long, value_name = "TIME", value_parser = values::patience, default_value = "1m", global = true)]
     pub(super) plugin_hang_timeout: Duration,
     /// Start plugins that are in this directory whoever could have written them; repeatable
     #[arg(long = "trust-plugin-dir", value_name = "DIR", global = true)]
@@ -248,9 +248,10 @@ pub(super) struct MessageArguments {
     /// Print more, plugins' own messages included; twice for all
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub(super) verbose: u8,
-    /// Print messages of this level and above: error, warn, info, debug, trace
-    #[arg(long, value_name = "LEVEL", global = true)]
-    pub(super) log_level: Option<LevelFilter>,
+    /// Print messages of this level and above: off, error, warn, info, debug, trace; NAME=LEVEL of the plugin NAME alone,
+    /// as in info,share=debug; repeatable
+    #[arg(long, value_name = "[NAME=]LEVEL", global = true)]
+    pub(super) log_level: Vec<Levels>,
     /// Print JSON on stdout: of a download an object a line for all that happens, of a command one document
     #[arg(long, global = true)]
     pub(super) json: bool,

@@ -28,19 +28,22 @@ use clap::{
 use plugin_sdk::Options;
 
 pub use self::effective::Effective;
-use self::given::{Given, Origin};
-pub(super) use self::variables::Surroundings;
-use super::arguments::Arguments;
+use self::given::Given;
+pub(super) use self::{given::Origin, variables::Surroundings};
+use super::{arguments::Arguments, levels};
 use crate::{error::Error, plugin::Rules};
 
 /// They have no key: the first names the file, the others do something else altogether.
 const NO_SETTINGS: [&str; 3] = ["config", "help", "version"];
 
+/// Of its levels only the one for all yields.
+const LOG_LEVEL: &str = "log-level";
+
 /// Settings that answer the same question: the first yields where one of the others was given nearer.
 const YIELDS: [(&str, &[&str]); 6] = [
     ("locked", &["plugin-lock"]),
     ("quiet", &["verbose"]),
-    ("log-level", &["quiet", "verbose"]),
+    (LOG_LEVEL, &["quiet", "verbose"]),
     ("no-progress", &["show-progress"]),
     ("url", &["input-file", URL_OR_COMMAND]),
     ("input-file", &["url", URL_OR_COMMAND]),
@@ -102,6 +105,12 @@ impl Parsed {
         rules.map(|(scheme, given)| Ok((scheme.clone(), rules::read(given)?))).collect()
     }
 
+    /// Where this setting came from.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        let arg = find(&self.command, key);
+        arg.map_or(Origin::BuiltIn, |arg| self.configuration.origin(arg, key, &self.matches))
+    }
+
     /// All settings, fit to be shown.
     pub(super) fn effective(&self) -> Effective {
         Effective::new(&self.configuration, &self.command, &self.matches)
@@ -123,7 +132,7 @@ impl Configuration {
         let matches = command.try_get_matches_from_mut(words).map_err(|error| self.blame(error))?;
         let yielding = self.yielding(&command, &matches);
         if !yielding.is_empty() {
-            self.given.retain(|key, _| !yielding.contains(&key.as_str()));
+            self.given.retain(|key, given| !yielding.contains(&key.as_str()) || has_more_than_yields(key, given));
             return self.parse(Arguments::command(), words);
         }
         let arguments = Arguments::from_arg_matches(&matches)?;
@@ -151,7 +160,8 @@ impl Configuration {
             key => find(command, key).map_or(u8::MAX, |arg| self.weight(arg, key, matches)),
         };
         let yields = |key: &str, others: &[&str]| {
-            self.given.get(key).is_some_and(|given| others.iter().any(|other| rank(other) < given.origin.rank()))
+            let given = self.given.get(key).filter(|given| key != LOG_LEVEL || has_a_level_for_all(given));
+            given.is_some_and(|given| others.iter().any(|other| rank(other) < given.origin.rank()))
         };
         YIELDS.into_iter().filter(|(key, others)| yields(key, others)).map(|(key, _)| key).collect()
     }
@@ -185,6 +195,24 @@ impl Configuration {
             _ => error.into(),
         }
     }
+}
+
+fn has_a_level_for_all(given: &Given) -> bool {
+    given.values.iter().any(|value| levels::without_that_for_all(&value.to_string_lossy()).is_some())
+}
+
+/// Takes from a setting what yields; whether anything is left of it.
+fn has_more_than_yields(key: &str, given: &mut Given) -> bool {
+    if key != LOG_LEVEL {
+        return false;
+    }
+    for value in &mut given.values {
+        if let Some(named) = levels::without_that_for_all(&value.to_string_lossy()) {
+            *value = named.into();
+        }
+    }
+    given.values.retain(|value| !value.is_empty());
+    !given.values.is_empty()
 }
 
 /// By which an option is set in a file: its long name.
@@ -223,8 +251,13 @@ fn with_a_value(switch: Arg) -> Arg {
 
 #[cfg(test)]
 mod tests {
+    use tracing::level_filters::LevelFilter;
+
     use super::*;
-    use crate::{cli::arguments::DownloadArguments, error::Explained};
+    use crate::{
+        cli::{arguments::DownloadArguments, levels::Levels},
+        error::Explained,
+    };
 
     /// What `dfget LINE` has, with these variables and a file with this text.
     fn read(line: &str, variables: &[(&str, &str)], text: &str) -> Result<Parsed, String> {
@@ -300,8 +333,12 @@ mod tests {
         let quiet = |line, variables: &[_]| arguments(line, variables, "quiet = true").messages.quiet;
         assert!(quiet("", &[]) && quiet("--quiet", &[]) && quiet("", &[("QUIET", "1"), ("VERBOSE", "1")]));
         assert!(!quiet("-v", &[]) && !quiet("", &[("VERBOSE", "1")]));
-        let level = |line| arguments(line, &[], "log-level = \"warn\"").messages.log_level.is_some();
-        assert!(level("") && level("--quiet=false") && !level("-v") && !level("-q"));
+        let text = "log-level = [\"warn,a=debug\", \"info\"]";
+        let level = |line| Levels::of(&arguments(line, &[], text).messages.log_level);
+        assert!([level(""), level("--quiet=false")].iter().all(|level| level.all == Some(LevelFilter::INFO)));
+        assert!([level("-v"), level("-q")].iter().all(|level| level.all.is_none()));
+        assert!([level(""), level("-v")].iter().all(|level| level.by_scheme["a"] == LevelFilter::DEBUG));
+        assert_eq!(level("--log-level error").by_scheme.len(), 0);
         let no_progress = |line| arguments(line, &[], "no-progress = true").messages.no_progress;
         assert!(no_progress("") && !no_progress("-b") && no_progress("--no-progress"));
     }

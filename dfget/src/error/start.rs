@@ -3,9 +3,13 @@
 use std::{fmt, net::SocketAddr, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
 use indicatif::BinaryBytes;
+pub(super) use plugin_proto::environment::REATTACH;
 use plugin_proto::{handshake::HandshakeError, limits};
 
 use super::signal_name;
+
+/// What to do about one that does not.
+pub(super) const START_AGAIN: &str = "start it again with --debug, and set the variable to the line that it prints";
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub enum Ending {
     Status(i32),
     /// By a signal.
     Signal(i32),
+    /// Nobody knows how: somebody else has started it.
+    Gone,
     /// In one of these ways, and not well, with its memory limited to so many bytes.
     Limited(ExitStatus, u64),
 }
@@ -41,6 +47,7 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "exited with status {status}"),
+            Self::Gone => f.write_str("is gone"),
             Self::Signal(signal) => write!(f, "was killed by {}", signal_name(*signal)),
             Self::Limited(status, memory) => {
                 write!(f, "{}, and its memory is limited to {},", Self::from(*status), BinaryBytes(*memory))
@@ -81,6 +88,8 @@ pub enum StartFault {
     WantsTls(SocketAddr),
     /// It listens, and does not answer; with the reason.
     Unreachable(String),
+    /// It was to run already, and there is nobody; with where, and the reason.
+    NotThere(String, String),
     /// It did not answer its first calls in time.
     Unanswered(Duration),
     /// It reports that it cannot serve.
@@ -122,6 +131,9 @@ impl fmt::Display for StartFault {
             Self::BadCertificate(reason) => write!(f, "answered a wrong certificate: {reason}"),
             Self::WantsTls(address) => write!(f, "listens on {address}, and was not asked for TLS"),
             Self::Unreachable(reason) => write!(f, "cannot be reached after its handshake: {reason}"),
+            Self::NotThere(place, reason) => {
+                write!(f, "does not answer as {place}, where {REATTACH} has it: {reason}")
+            }
             Self::Unanswered(limit) => write!(f, "did not answer within {} of its start", seconds(limit)),
             Self::NotServing(status) => write!(f, "reports that it is {status}"),
             Self::BadAttribute(key, Some(value), expected) => {
@@ -138,6 +150,7 @@ impl StartFault {
     /// The next step; may be empty.
     pub(super) fn hint(&self) -> String {
         match self {
+            Self::NotThere(..) => START_AGAIN.into(),
             Self::Silent(..) | Self::Unanswered(..) => "--plugin-start-timeout waits longer".into(),
             Self::BadAttribute("type", ..) => "this is a plugin of another kind".into(),
             Self::BadAttribute(..) => {

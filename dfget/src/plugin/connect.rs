@@ -16,13 +16,17 @@ use plugin_proto::{
 };
 use plugin_sdk::tls::{Identity, NAME, Peer, is_another_peer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
+    sync::watch,
 };
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::error::StartFault;
+use super::{
+    connection::{Connection, Told},
+    reattach::Attachment,
+};
+use crate::error::{Ending, StartFault};
 
 /// HTTP/2 windows and frames. A body goes through at twice the speed it has with the defaults of 64 KiB and 16 KiB.
 const STREAM_WINDOW: u32 = 8 * 1024 * 1024;
@@ -36,9 +40,7 @@ pub(super) async fn connect(
     socket_dir: &Path,
     identity: Option<&Identity>,
 ) -> Result<Channel, StartFault> {
-    if !APP_VERSIONS.contains(&handshake.app_version) {
-        return Err(StartFault::UnknownVersion(handshake.app_version));
-    }
+    check_version(handshake.app_version)?;
     let tls = match (identity, handshake.certificate.as_deref()) {
         (None, None) => None,
         (None, Some(_)) => return Err(StartFault::UnaskedCertificate),
@@ -47,7 +49,7 @@ pub(super) async fn connect(
     };
     match &handshake.address {
         Address::Unix(path) => {
-            let stream = unix(path, socket_dir).await?;
+            let stream = unix(&allowed_socket(path, socket_dir)?).await?;
             match tls {
                 Some(tls) => secured(&tls, stream).await,
                 None => channel(stream).await,
@@ -56,11 +58,34 @@ pub(super) async fn connect(
         Address::Tcp(address) => {
             let address = loopback(address)?;
             let tls = tls.ok_or(StartFault::WantsTls(address))?;
-            let stream = TcpStream::connect(address).await.map_err(|error| unreachable(&error))?;
-            stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
-            secured(&tls, stream).await
+            secured(&tls, tcp(address).await?).await
         }
     }
+}
+
+/// A connection to a plugin that runs already, and how it is known that it ended.
+pub(super) struct Attached {
+    pub(super) channel: Channel,
+    pub(super) ended: watch::Receiver<Option<Ending>>,
+}
+
+/// Connects to a plugin that runs already. Of a Unix socket, the same user must own it and listen there; who listens on
+/// TCP is not known, but it is this machine.
+pub(super) async fn attach(attachment: &Attachment) -> Result<Attached, StartFault> {
+    check_version(attachment.app_version)?;
+    match &attachment.address {
+        Address::Unix(path) => told(unix(&own_socket(absolute(path)?)?).await?).await,
+        Address::Tcp(address) => told(tcp(loopback(address)?).await?).await,
+    }
+}
+
+async fn told<S: Connection>(stream: S) -> Result<Attached, StartFault> {
+    let (stream, ended) = Told::new(stream);
+    Ok(Attached { channel: channel(stream).await?, ended })
+}
+
+fn check_version(app_version: u32) -> Result<(), StartFault> {
+    if APP_VERSIONS.contains(&app_version) { Ok(()) } else { Err(StartFault::UnknownVersion(app_version)) }
 }
 
 fn connector(identity: &Identity, field: &str) -> Result<TlsConnector, StartFault> {
@@ -77,14 +102,19 @@ async fn secured<S: Connection>(tls: &TlsConnector, stream: S) -> Result<Channel
     channel(stream).await
 }
 
-async fn unix(path: &str, socket_dir: &Path) -> Result<UnixStream, StartFault> {
-    let socket = allowed_socket(path, socket_dir)?;
-    let stream = UnixStream::connect(&socket).await.map_err(|error| unreachable(&error))?;
+async fn unix(socket: &Path) -> Result<UnixStream, StartFault> {
+    let stream = UnixStream::connect(socket).await.map_err(|error| unreachable(&error))?;
     let peer = stream.peer_cred().map_err(|error| unreachable(&error))?;
     if peer.uid() != rustix::process::geteuid().as_raw() {
         let reason = format!("user {} listens there", peer.uid());
         return Err(StartFault::BadAddress(socket.display().to_string(), reason));
     }
+    Ok(stream)
+}
+
+async fn tcp(address: SocketAddr) -> Result<TcpStream, StartFault> {
+    let stream = TcpStream::connect(address).await.map_err(|error| unreachable(&error))?;
+    stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
     Ok(stream)
 }
 
@@ -103,22 +133,36 @@ fn unreachable(error: &io::Error) -> StartFault {
 
 /// The path of the address, if it names a socket of this user's in `socket_dir` itself.
 fn allowed_socket(path: &str, socket_dir: &Path) -> Result<PathBuf, StartFault> {
-    let socket = Path::new(path);
+    let socket = absolute(path)?;
+    // As it is written: `..` and links would lead elsewhere without being seen.
+    if socket.parent() != Some(socket_dir) || socket.file_name().is_none() {
+        return refuse(path, &format!("it is not in PLUGIN_UNIX_SOCKET_DIR, {}", socket_dir.display()));
+    }
+    match own_socket(socket) {
+        Err(StartFault::Unreachable(reason)) => refuse(path, &reason),
+        found => found,
+    }
+}
+
+/// A path that can be a socket's.
+fn absolute(path: &str) -> Result<&Path, StartFault> {
     if path.len() > limits::SOCKET_PATH {
         return refuse(path, &format!("a socket's path has at most {} bytes", limits::SOCKET_PATH));
     }
     if path.starts_with(['@', '\0']) {
         return refuse(path, "an abstract socket is open to everybody on this machine");
     }
-    if !socket.is_absolute() {
+    if !path.starts_with('/') {
         return refuse(path, "the path is relative");
     }
-    // As it is written: `..` and links would lead elsewhere without being seen.
-    if socket.parent() != Some(socket_dir) || socket.file_name().is_none() {
-        return refuse(path, &format!("it is not in PLUGIN_UNIX_SOCKET_DIR, {}", socket_dir.display()));
-    }
+    Ok(Path::new(path))
+}
+
+/// What is there, if it is a socket of this user's.
+fn own_socket(socket: &Path) -> Result<PathBuf, StartFault> {
+    let path = &socket.display().to_string();
     match fs::symlink_metadata(socket) {
-        Err(error) => refuse(path, &error.to_string()),
+        Err(error) => Err(unreachable(&error)),
         Ok(found) if !found.file_type().is_socket() => refuse(path, "it is no socket"),
         Ok(found) if found.uid() != rustix::process::geteuid().as_raw() => {
             refuse(path, &format!("it belongs to user {}", found.uid()))
@@ -146,10 +190,6 @@ async fn channel<S: Connection>(stream: S) -> Result<Channel, StartFault> {
         .await
         .map_err(|error| unreachable(&io::Error::other(error)))
 }
-
-trait Connection: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection for S {}
 
 #[cfg(test)]
 mod tests {

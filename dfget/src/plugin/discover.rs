@@ -1,16 +1,20 @@
 //! Finds plugins by their file names. Starts nothing and opens nothing.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     env, fs,
     path::{Path, PathBuf},
 };
 
 use plugin_proto::FILE_NAME_PREFIX;
 
+use super::reattach::Attachment;
+
 /// Where plugins are looked for, in order.
 #[derive(Debug, Clone, Default)]
 pub struct SearchPath {
+    /// Plugins that run already, for these schemes. They win over all files.
+    pub attached: BTreeMap<String, Attachment>,
     /// `--plugin SCHEME=PATH`: these files and no others for these schemes.
     pub pinned: BTreeMap<String, PathBuf>,
     /// Directories, the first one first.
@@ -20,15 +24,17 @@ pub struct SearchPath {
     pub ignored: Vec<PathBuf>,
 }
 
-/// A file that looks like a plugin.
+/// A file that looks like a plugin; or a plugin that runs already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The scheme, from the file name.
     pub name: String,
-    /// The file.
+    /// The file; of one that runs already the name alone that it is to have.
     pub path: PathBuf,
     /// Whether an earlier directory has one of the same name.
     pub shadowed: bool,
+    /// Where it runs already.
+    pub attached: Option<Attachment>,
 }
 
 impl Candidate {
@@ -58,7 +64,7 @@ impl SearchPath {
         }
         let mut seen = HashSet::new();
         directories.retain(|directory| seen.insert(directory.clone()));
-        Self { pinned, directories, ignored }
+        Self { attached: BTreeMap::new(), pinned, directories, ignored }
     }
 
     /// The directories in which a plugin is found, now or once they exist.
@@ -66,10 +72,19 @@ impl SearchPath {
         self.directories.iter().cloned().chain(default_directories())
     }
 
-    /// The file that serves `scheme`: the first one found.
+    /// Whether the user has named what serves `scheme`: that wins over in-tree sources, too.
+    #[must_use]
+    pub fn is_named(&self, scheme: &str) -> bool {
+        self.attached.contains_key(scheme) || self.pinned.contains_key(scheme)
+    }
+
+    /// The plugin that serves `scheme`: the one that runs already, or the first file found.
     #[must_use]
     pub fn find(&self, scheme: &str) -> Option<Candidate> {
-        let candidate = |path| Candidate { name: scheme.to_owned(), path, shadowed: false };
+        let candidate = |path| Candidate { name: scheme.to_owned(), path, shadowed: false, attached: None };
+        if let Some(attached) = self.attached.get(scheme) {
+            return Some(Candidate { attached: Some(attached.clone()), ..candidate(file_name(scheme).into()) });
+        }
         if let Some(path) = self.pinned.get(scheme) {
             return Some(candidate(path.clone()));
         }
@@ -78,16 +93,16 @@ impl SearchPath {
         paths.into_iter().find(|path| path.symlink_metadata().is_ok()).map(candidate)
     }
 
-    /// All plugins, a directory at a time and sorted within it; pinned ones first, under no directory.
+    /// All plugins, a directory at a time and sorted within it; those that the user has named first, under no directory.
     #[must_use]
     pub fn all(&self) -> Vec<(Option<&Path>, Vec<Candidate>)> {
-        let mut seen: HashSet<String> = self.pinned.keys().cloned().collect();
-        let pinned = self.pinned.keys().filter_map(|name| self.find(name)).collect();
-        let mut all = vec![(None, pinned)];
+        let mut seen: BTreeSet<String> = self.attached.keys().chain(self.pinned.keys()).cloned().collect();
+        let named = seen.iter().filter_map(|name| self.find(name)).collect();
+        let mut all = vec![(None, named)];
         for directory in &self.directories {
             let candidates = candidates_in(directory).into_iter().map(|(name, path)| {
                 let shadowed = !seen.insert(name.clone());
-                Candidate { name, path, shadowed }
+                Candidate { name, path, shadowed, attached: None }
             });
             all.push((Some(directory.as_path()), candidates.collect()));
         }
@@ -118,7 +133,7 @@ fn candidates_in(directory: &Path) -> BTreeMap<String, PathBuf> {
 }
 
 /// `[a-z0-9][a-z0-9+.-]*`, and no `.so` at its end.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = name.as_bytes();
     // Dragonfly's Go dfget had shared objects of the same names.
@@ -160,7 +175,7 @@ mod tests {
         let (first, second) =
             (directory(&["d7y-resource-plugin-a"]), directory(&["d7y-resource-plugin-a", "d7y-resource-plugin-b"]));
         let directories = vec![first.path().into(), second.path().into()];
-        let search = SearchPath { pinned: BTreeMap::new(), directories, ignored: Vec::new() };
+        let search = SearchPath { directories, ..SearchPath::default() };
         assert_eq!(search.find("a").unwrap().path, first.path().join("d7y-resource-plugin-a"));
         let shadowed: Vec<bool> = search.all().into_iter().flat_map(|(_, found)| found).map(|c| c.shadowed).collect();
         assert_eq!(shadowed, [false, true, false]);
@@ -170,7 +185,7 @@ mod tests {
     fn a_pinned_plugin_wins_over_all_directories() {
         let found = directory(&["d7y-resource-plugin-a"]);
         let pinned = BTreeMap::from([("a".to_owned(), PathBuf::from("/opt/my-plugin"))]);
-        let search = SearchPath { pinned, directories: vec![found.path().into()], ignored: Vec::new() };
+        let search = SearchPath { pinned, directories: vec![found.path().into()], ..SearchPath::default() };
         assert_eq!(search.find("a").unwrap().path, Path::new("/opt/my-plugin"));
     }
 }

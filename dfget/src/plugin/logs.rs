@@ -13,8 +13,9 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tracing::Level;
+use tracing::{Level, level_filters::LevelFilter};
 
+use super::{Settings, discover::Candidate};
 use crate::escape::{printable, printable_bytes};
 
 /// Lines of stderr that an error quotes.
@@ -35,15 +36,24 @@ pub(super) struct Logs {
 }
 
 impl Logs {
-    /// Reads `stderr` of `plugin` up to its end, whoever holds it.
-    pub(super) fn read(plugin: &str, stderr: impl AsyncRead + Unpin + Send + 'static) -> Self {
+    /// Reads `stderr` of the plugin up to its end, whoever holds it.
+    pub(super) fn read(
+        candidate: &Candidate,
+        settings: &Settings,
+        stderr: impl AsyncRead + Unpin + Send + 'static,
+    ) -> Self {
         let words = Arc::new(Mutex::new(Words::default()));
-        let (plugin, remembered) = (plugin.to_owned(), Arc::clone(&words));
+        let (author, remembered) = (Author::new(candidate, settings), Arc::clone(&words));
         let reader = tokio::spawn(drain(stderr, move |line| {
             let line = remembered.lock().unwrap_or_else(PoisonError::into_inner).hear(Line::parse(line));
-            line.log(&plugin);
+            author.log(&line);
         }));
         Self { words, reader: tokio::sync::Mutex::new(reader) }
+    }
+
+    /// Of a plugin that writes to somebody else.
+    pub(super) fn none() -> Self {
+        Self { words: Arc::default(), reader: tokio::sync::Mutex::new(tokio::spawn(async {})) }
     }
 
     /// The last lines, once the plugin has ended: waits at most `limit` for those still in the pipe, whose end a
@@ -103,14 +113,58 @@ impl Words {
     }
 }
 
-/// Reads what a plugin's code printed to stdout, up to its end.
-pub(super) async fn drain_stdout(plugin: String, stdout: impl AsyncRead + Unpin) {
-    drain(stdout, |line| log_printed(&plugin, line)).await;
+/// What a plugin's code prints to stdout.
+pub(super) struct Printed(Author);
+
+impl Printed {
+    pub(super) fn by(candidate: &Candidate, settings: &Settings) -> Self {
+        Self(Author::new(candidate, settings))
+    }
+
+    /// Reads it up to its end.
+    pub(super) async fn drain(self, stdout: impl AsyncRead + Unpin) {
+        drain(stdout, |line| self.log(line)).await;
+    }
+
+    /// Logs a line that was printed to stdout.
+    pub(super) fn log(&self, line: &[u8]) {
+        if self.0.level >= Level::DEBUG {
+            tracing::debug!(target: "plugin", "{}: stdout: {}", self.0.name, printable_bytes(line));
+        }
+    }
+
+    /// Logs a line that was written to stderr.
+    pub(super) fn log_error(&self, line: &[u8]) {
+        self.0.log(&Line::parse(line));
+    }
 }
 
-/// Logs a line that a plugin's code printed to stdout.
-pub(super) fn log_printed(plugin: &str, line: &[u8]) {
-    tracing::debug!(target: "plugin", plugin, "stdout: {}", printable_bytes(line));
+/// Whose lines they are, and which of them are wanted. Not a filter of the subscriber's: it knows no plugins.
+struct Author {
+    /// The scheme, by which `--log-level` calls it.
+    name: String,
+    level: LevelFilter,
+}
+
+impl Author {
+    fn new(candidate: &Candidate, settings: &Settings) -> Self {
+        Self { name: candidate.name.clone(), level: settings.verbosity.of(&candidate.name) }
+    }
+
+    fn log(&self, line: &Line) {
+        if line.level > self.level {
+            return;
+        }
+        let Line { level, message, fields, .. } = line;
+        let (name, space) = (&self.name, if fields.is_empty() { "" } else { " " });
+        match *level {
+            Level::ERROR => tracing::error!(target: "plugin", "{name}: {message}{space}{fields}"),
+            Level::WARN => tracing::warn!(target: "plugin", "{name}: {message}{space}{fields}"),
+            Level::INFO => tracing::info!(target: "plugin", "{name}: {message}{space}{fields}"),
+            Level::DEBUG => tracing::debug!(target: "plugin", "{name}: {message}{space}{fields}"),
+            Level::TRACE => tracing::trace!(target: "plugin", "{name}: {message}{space}{fields}"),
+        }
+    }
 }
 
 /// Calls `take` for every line, cut to [`limits::STDERR_LINE`]. Never stops reading, so that the plugin never blocks.
@@ -189,17 +243,6 @@ impl Line {
         let fields: Vec<String> = fields.iter().map(|(key, value)| printable(&format!("{key}={value}"))).collect();
         Some(Self { level, message, fields: fields.join(" "), is_text: false })
     }
-
-    pub(super) fn log(&self, plugin: &str) {
-        let Self { level, message, fields, .. } = self;
-        match *level {
-            Level::ERROR => tracing::error!(target: "plugin", plugin, "{message} {fields}"),
-            Level::WARN => tracing::warn!(target: "plugin", plugin, "{message} {fields}"),
-            Level::INFO => tracing::info!(target: "plugin", plugin, "{message} {fields}"),
-            Level::DEBUG => tracing::debug!(target: "plugin", plugin, "{message} {fields}"),
-            Level::TRACE => tracing::trace!(target: "plugin", plugin, "{message} {fields}"),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -255,7 +298,9 @@ mod tests {
     #[tokio::test]
     async fn the_last_lines_are_remembered() {
         let text = (0..9).map(|number| format!("line {number}\n")).collect::<String>();
-        let logs = Logs::read("d7y-resource-plugin-x", std::io::Cursor::new(text));
+        let candidate =
+            Candidate { name: "x".into(), path: "d7y-resource-plugin-x".into(), shadowed: false, attached: None };
+        let logs = Logs::read(&candidate, &Settings::default(), std::io::Cursor::new(text));
         let words = logs.last_words(Duration::from_secs(9)).await;
         assert_eq!(words, ["line 4", "line 5", "line 6", "line 7", "line 8"]);
         assert_eq!(logs.last_words(Duration::from_secs(9)).await, words);

@@ -40,10 +40,16 @@ pub(super) struct Launch<'a> {
     pub(super) group: Option<Cgroup>,
 }
 
-/// A plugin's process. Dropping it kills the group, and whoever else descends from it.
+/// A plugin's process. Dropping it kills the group, and whoever else descends from it, if it was started here.
 pub(super) struct Process {
-    group: Arc<Group>,
+    /// `None` of one that somebody else has started: then nothing here ends it.
+    own: Option<Own>,
     ended: watch::Receiver<Option<Ending>>,
+}
+
+/// What a process that was started here is ended by.
+struct Own {
+    group: Arc<Group>,
     /// Held open as long as this host lives; the plugin ends when it closes.
     life_line: Mutex<Option<ChildStdin>>,
 }
@@ -65,10 +71,21 @@ impl Process {
         let (ending, ended) = watch::channel(None);
         tokio::task::spawn_blocking(move || keeper.keep(started, &ending));
         let (group, [stdin, stdout, stderr]) = start.await.map_err(io::Error::other)??;
-        let process = Self { group, ended, life_line: Mutex::new(Some(ChildStdin::from(stdin))) };
+        let own = Own { group, life_line: Mutex::new(Some(ChildStdin::from(stdin))) };
+        let process = Self { own: Some(own), ended };
         let pipes =
             Pipes { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
         Ok((process, pipes))
+    }
+
+    /// One that runs already, and whose end is told by `ended`. It is watched, and never ended.
+    pub(super) fn of_somebody_else(ended: watch::Receiver<Option<Ending>>) -> Self {
+        Self { own: None, ended }
+    }
+
+    /// Whether it was started here, and so is to end here.
+    pub(super) fn is_own(&self) -> bool {
+        self.own.is_some()
     }
 
     /// How it ended, once it has. Cancel safe.
@@ -93,13 +110,17 @@ impl Process {
 
     /// Asks the whole group to end: by the life line and by SIGTERM.
     pub(super) fn terminate(&self) {
-        drop(self.life_line.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.group.signal(Signal::TERM);
+        if let Some(own) = &self.own {
+            drop(own.life_line.lock().unwrap_or_else(PoisonError::into_inner).take());
+            own.group.signal(Signal::TERM);
+        }
     }
 
     /// Ends the whole group.
     pub(super) fn kill(&self) {
-        self.group.signal(Signal::KILL);
+        if let Some(own) = &self.own {
+            own.group.signal(Signal::KILL);
+        }
     }
 }
 

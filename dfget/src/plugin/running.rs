@@ -19,8 +19,9 @@ use tonic::{Code, Response, Status, Streaming, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
-    About, Settings, logs,
-    logs::{Line, Lines, Logs},
+    About, Settings,
+    discover::Candidate,
+    logs::{Lines, Logs, Printed},
     process::Process,
     status,
     supervisor::Progress,
@@ -48,7 +49,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long what a dead plugin wrote may take to be read.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// A plugin that is ready. Dropping it kills the process; [`stop`](Self::stop) asks it to end.
+/// A plugin that is ready. Dropping it kills the process; [`stop`](Self::stop) asks it to end. Neither does anything to
+/// one that somebody else has started.
 pub(super) struct Running {
     /// Its file name.
     pub(super) name: String,
@@ -70,11 +72,16 @@ pub(super) struct Running {
 pub(super) struct Drains([JoinHandle<()>; 2]);
 
 impl Drains {
-    pub(super) fn start(plugin: &str, stdout: Option<pipe::Receiver>, channel: Channel) -> Self {
-        let (name, other) = (plugin.to_owned(), plugin.to_owned());
+    pub(super) fn start(
+        candidate: &Candidate,
+        settings: &Settings,
+        stdout: Option<pipe::Receiver>,
+        channel: Channel,
+    ) -> Self {
+        let (printed, other) = (Printed::by(candidate, settings), Printed::by(candidate, settings));
         let stdout = async move {
             if let Some(stdout) = stdout {
-                logs::drain_stdout(name, stdout).await;
+                printed.drain(stdout).await;
             }
         };
         Self([tokio::spawn(stdout), tokio::spawn(drain_stdio(other, channel))])
@@ -209,6 +216,9 @@ impl Running {
 
     /// Asks the plugin to end, then tells it, then ends it. Returns once it and its process group are gone.
     pub(super) async fn stop(&self) {
+        if !self.process.is_own() {
+            return;
+        }
         let shutdown = async {
             // Any answer is fine: a Go plugin stops its server inside the call.
             let _ = GrpcControllerClient::new(self.channel.clone()).shutdown(Empty {}).await;
@@ -242,18 +252,16 @@ pub(super) fn host_error(error: Error) -> plugin_sdk::Error {
 }
 
 /// A Go plugin's `fmt.Print` goes here, and blocks if nobody reads it. It comes in pieces of up to 1 KiB.
-async fn drain_stdio(plugin: String, channel: Channel) {
+async fn drain_stdio(printed: Printed, channel: Channel) {
     let Ok(answer) = GrpcStdioClient::new(channel).stream_stdio(()).await else { return };
-    let (printed, logged) =
-        (|line: &[u8]| logs::log_printed(&plugin, line), |line: &[u8]| Line::parse(line).log(&plugin));
     let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
     let mut pieces = answer.into_inner();
     while let Ok(Some(piece)) = pieces.message().await {
         match piece.channel() {
-            stdio_data::Channel::Stderr => stderr.feed(&piece.data, logged),
-            _ => stdout.feed(&piece.data, printed),
+            stdio_data::Channel::Stderr => stderr.feed(&piece.data, |line| printed.log_error(line)),
+            _ => stdout.feed(&piece.data, |line| printed.log(line)),
         }
     }
-    stdout.end(printed);
-    stderr.end(logged);
+    stdout.end(|line| printed.log(line));
+    stderr.end(|line| printed.log_error(line));
 }

@@ -9,25 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_proto::{
-    FILE_NAME_PREFIX, HEALTH_SERVICE, PLUGIN_TYPE,
-    handshake::Handshake,
-    resource::{InitRequest, InitResponse, resource_client_client::ResourceClientClient},
-};
+use plugin_proto::{handshake::Handshake, resource::InitResponse};
 use plugin_sdk::{Options, tls::Identity};
 use tokio::{
     net::unix::pipe,
     time::{sleep, timeout},
 };
 use tonic::{Status, transport::Channel};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use super::{
-    Confined, Settings,
+    About, Confined, Settings, attach,
     connect::connect,
     discover::Candidate,
     environment,
     greeting::{Greeting, NoGreeting},
+    introduce::{NotIntroduced, introduce},
     logs::Logs,
     process::{Launch, Pipes, Process},
     program::Program,
@@ -35,10 +31,7 @@ use super::{
     socket_dir::{self, SocketDir},
     status,
 };
-use crate::{
-    error::{Error, StartFault},
-    escape::printable,
-};
+use crate::error::{Error, StartFault};
 
 /// How long what a dead plugin wrote may take to be read.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -46,10 +39,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long a plugin that closed its stdout, or its connection, has to turn out to be dead.
 const POST_MORTEM: Duration = Duration::from_millis(500);
 
-/// What dfget calls itself in `Init`.
-const HOST: &str = concat!("dfget/", env!("CARGO_PKG_VERSION"));
-
-/// Starts the plugin; `options` of `None` only asks what it is.
+/// Starts the plugin, or connects to the one that runs already; `options` of `None` only asks what it is.
 ///
 /// # Errors
 ///
@@ -63,6 +53,9 @@ pub(super) async fn start(
     options: Option<&Options>,
     settings: &Settings,
 ) -> Result<Running, Error> {
+    if let Some(attachment) = &candidate.attached {
+        return attach::attach(candidate, attachment, options, settings).await;
+    }
     match start_networked(candidate, options, settings).await {
         // It was not known before, and most plugins would only lose by it.
         Err(Error::Start { fault: StartFault::WantsTls(_), .. }) if !settings.mtls => {
@@ -92,7 +85,7 @@ async fn start_once(candidate: &Candidate, options: Option<&Options>, settings: 
     let begun = Instant::now();
     let program = Program::check(candidate, settings).await?;
     let mut launched = Launched::new(candidate, &program, settings).await?;
-    let ready = match timeout(settings.start_timeout, launched.become_ready(candidate, options)).await {
+    let ready = match timeout(settings.start_timeout, launched.become_ready(candidate, options, settings)).await {
         Ok(ready) => ready,
         Err(_) => Err(launched.unfinished(settings.start_timeout)),
     };
@@ -154,6 +147,16 @@ impl From<NoGreeting> for Failure {
     }
 }
 
+impl From<NotIntroduced> for Failure {
+    fn from(failure: NotIntroduced) -> Self {
+        match failure {
+            NotIntroduced::Gone(fault) => Self::Gone(fault),
+            NotIntroduced::Fault(fault) => Self::Fault(fault),
+            NotIntroduced::Refused(status) => Self::Refused(status),
+        }
+    }
+}
+
 impl Launched {
     async fn new(candidate: &Candidate, program: &Program, settings: &Settings) -> Result<Self, Error> {
         let failed = |action| move |source| Error::LocalIo { action, path: candidate.path.clone(), source };
@@ -173,13 +176,18 @@ impl Launched {
         let (process, Pipes { stdout, stderr }) = Process::spawn(launch).await.map_err(failed("start"))?;
         // While the plugin gets ready there is nothing else to do.
         socket_dir::sweep_own();
-        let logs = Logs::read(&candidate.file_name(), stderr);
+        let logs = Logs::read(candidate, settings, stderr);
         let confined = settings.confined(&candidate.name, &orders);
         let (stdout, greeting) = (Some(stdout), Greeting::default());
         Ok(Self { process, stdout, logs, greeting, greeted: false, socket_dir, identity, confined })
     }
 
-    async fn become_ready(&mut self, candidate: &Candidate, options: Option<&Options>) -> Result<Ready, Failure> {
+    async fn become_ready(
+        &mut self,
+        candidate: &Candidate,
+        options: Option<&Options>,
+        settings: &Settings,
+    ) -> Result<Ready, Failure> {
         let name = candidate.file_name();
         let handshake = self.greet(&name, options.is_none()).await?;
         self.greeted = true;
@@ -187,7 +195,7 @@ impl Launched {
         // Nobody connects again.
         self.socket_dir.remove_sockets();
         // Before the first call: a plugin that prints while it answers blocks on a full pipe.
-        let drains = Drains::start(&name, self.stdout.take(), channel.clone());
+        let drains = Drains::start(candidate, settings, self.stdout.take(), channel.clone());
         let introduced = introduce(&channel, candidate, options).await?;
         Ok(Ready { handshake, channel, introduced, drains })
     }
@@ -218,14 +226,7 @@ impl Launched {
         let Ready { handshake, channel, introduced, drains } = ready;
         let (name, time) = (candidate.file_name(), humantime::format_duration(start_time));
         tracing::debug!("plugin {name} is ready after {time}, protocol version {}", handshake.app_version);
-        let shown = introduced.attributes.iter().map(|(key, value)| (printable(key), printable(value)));
-        let about = super::About {
-            app_version: handshake.app_version,
-            attributes: shown.collect(),
-            features: introduced.features.iter().map(|feature| printable(feature)).collect(),
-            start_time,
-            confined: self.confined,
-        };
+        let about = About::new(handshake.app_version, &introduced, start_time, self.confined);
         Running {
             name: candidate.file_name(),
             about,
@@ -278,65 +279,4 @@ fn not_executed(path: &Path, error: &io::Error) -> Error {
         _ => "",
     };
     Error::Unexecutable { path: path.to_owned(), fact: error.to_string(), hint: hint.into() }
-}
-
-/// Health and `Init` at once: it saves a round trip, and a plugin without Health is none the worse.
-async fn introduce(
-    channel: &Channel,
-    candidate: &Candidate,
-    options: Option<&Options>,
-) -> Result<InitResponse, Failure> {
-    let request = InitRequest {
-        options: options.cloned().unwrap_or_default(),
-        scheme: candidate.name.clone(),
-        host: HOST.into(),
-        features: Vec::new(),
-        describe: options.is_none(),
-    };
-    let mut client = ResourceClientClient::new(channel.clone());
-    let (health, introduced) = tokio::join!(check_health(channel), client.init(request));
-    health?;
-    let introduced = introduced.map_err(refused)?.into_inner();
-    check_attributes(&introduced, candidate)?;
-    Ok(introduced)
-}
-
-fn refused(status: Status) -> Failure {
-    if status::is_unreadable(&status) {
-        return Failure::Fault(StartFault::Unreachable(status::cause(&status)));
-    }
-    if status::is_local(&status) {
-        return Failure::Gone(StartFault::Unreachable(status::cause(&status)));
-    }
-    Failure::Refused(status)
-}
-
-async fn check_health(channel: &Channel) -> Result<(), StartFault> {
-    let request = HealthCheckRequest { service: HEALTH_SERVICE.into() };
-    match HealthClient::new(channel.clone()).check(request).await.map(|answer| answer.into_inner().status()) {
-        Ok(ServingStatus::NotServing) => Err(StartFault::NotServing("not serving".into())),
-        Ok(_) => Ok(()),
-        // If the connection is broken, Init says so.
-        Err(status) => {
-            tracing::debug!("no health from the plugin: {}", printable(status.message()));
-            Ok(())
-        }
-    }
-}
-
-/// In the order in which Dragonfly checks them.
-fn check_attributes(introduced: &InitResponse, candidate: &Candidate) -> Result<(), StartFault> {
-    let expect = |key: &'static str, expected: &str| {
-        let value = introduced.attributes.get(key);
-        if value.is_some_and(|value| value == expected) {
-            return Ok(());
-        }
-        Err(StartFault::BadAttribute(key, value.map(|value| printable(value)), expected.to_owned()))
-    };
-    expect("type", PLUGIN_TYPE)?;
-    // A file named on the command line may have any name.
-    if let Some(name) = candidate.file_name().strip_prefix(FILE_NAME_PREFIX) {
-        expect("name", name)?;
-    }
-    expect("scheme", &candidate.name)
 }

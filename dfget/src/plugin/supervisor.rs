@@ -59,7 +59,7 @@ impl fmt::Debug for Observer {
     }
 }
 
-/// One plugin through all of its lives. Dropping it kills the process.
+/// One plugin through all of its lives. Dropping it kills the process. One that somebody else has started has one life.
 pub(super) struct Supervisor {
     candidate: Candidate,
     options: Options,
@@ -96,6 +96,10 @@ impl Supervisor {
         let mut life = self.life.lock().await;
         let Some(running) = life.running.clone() else { return Err(self.stopped()) };
         let Some(ending) = running.process.ending() else { return Ok(running) };
+        if !running.process.is_own() {
+            // Whoever started it may do so again.
+            return Err(running.lost(ending).await);
+        }
         loop {
             self.restart(&mut life, ending, &running).await?;
             match self.start_again(&life).await {

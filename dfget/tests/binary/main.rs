@@ -24,6 +24,7 @@ mod handshake;
 mod histories;
 mod hostile;
 mod http;
+mod levels;
 mod list;
 mod locked;
 mod many;
@@ -31,6 +32,7 @@ mod modified;
 mod mtls;
 mod output;
 mod phases;
+mod reattach;
 #[cfg(target_os = "linux")]
 mod resources;
 mod restart;

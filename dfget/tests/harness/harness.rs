@@ -6,9 +6,11 @@
 //! * [`invariants`]: what holds after each
 //! * [`processes`]: who is alive
 //! * [`programs`]: the plugins, built once
+//! * [`by_hand`]: one that is started by somebody else
 //! * [`digest`]: what is expected
 //! * [`tree`]: what is expected of a directory
 
+mod by_hand;
 mod digest;
 mod environment;
 mod invariants;
@@ -19,6 +21,7 @@ mod run;
 mod tree;
 
 pub(crate) use self::{
+    by_hand::ByHand,
     digest::Digest,
     environment::{TestEnv, make_fifo, set_mode},
     outcome::Run,

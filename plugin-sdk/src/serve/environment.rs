@@ -13,13 +13,16 @@ use std::{
 use plugin_proto::{APP_VERSIONS, environment as names, limits};
 use rustix::fs::{Gid, Mode};
 
+use super::by_hand::Directory;
 use crate::tls::Peer;
 
-/// What a person reads who runs a plugin by hand: the text that users of go-plugin know.
+/// What a person reads who runs a plugin by hand: the text that users of go-plugin know, and what it does not have.
 pub(super) const RUN_BY_HAND: &str = "\
 This binary is a plugin. These are not meant to be executed directly.
 Please execute the program that consumes these plugins, which will
 load any plugins automatically
+
+With --debug it serves all the same, and says how dfget connects to it.
 ";
 
 /// Whether the cookie is there.
@@ -29,6 +32,8 @@ pub(super) fn started_by_host() -> bool {
 
 /// The variables of PROTOCOL.md, parsed.
 pub(super) struct Environment {
+    /// Whether the author has started it, for debugging, and not a host.
+    pub(super) by_hand: bool,
     pub(super) app_version: u32,
     pub(super) answer_multiplex: bool,
     /// Whether stdin is the host's life line.
@@ -37,17 +42,38 @@ pub(super) struct Environment {
     pub(super) host: Option<Peer>,
     socket_dir: PathBuf,
     socket_group: Option<String>,
+    /// The same as `socket_dir`, where nobody has named one.
+    _private: Option<Directory>,
 }
 
 impl Environment {
     pub(super) fn read() -> io::Result<Self> {
         Ok(Self {
+            by_hand: false,
             app_version: choose_version(&set(names::PROTOCOL_VERSIONS).unwrap_or_default()),
             answer_multiplex: set(names::MULTIPLEX_GRPC).is_some(),
             life_line: set(names::LIFE_LINE).is_some_and(|value| value == names::LIFE_LINE_STDIN),
             socket_dir: set(names::SOCKET_DIR).map_or_else(env::temp_dir, PathBuf::from),
             socket_group: set(names::SOCKET_GROUP),
             host: set(names::CLIENT_CERT).map(|pem| host_certificate(&pem)).transpose()?,
+            _private: None,
+        })
+    }
+
+    /// Of a plugin that no host has started: what one would have said counts for nothing, but where the socket is to be.
+    pub(super) fn by_hand() -> io::Result<Self> {
+        let named = set(names::SOCKET_DIR).map(PathBuf::from);
+        let private = if named.is_none() { Some(Directory::create()?) } else { None };
+        let socket_dir = named.or_else(|| Some(private.as_ref()?.path().to_owned()));
+        Ok(Self {
+            by_hand: true,
+            app_version: APP_VERSIONS[0],
+            answer_multiplex: false,
+            life_line: false,
+            host: None,
+            socket_dir: socket_dir.unwrap_or_else(env::temp_dir),
+            socket_group: None,
+            _private: private,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! The ways in which a host ends a plugin, `Shutdown` aside: SIGTERM, and its own death.
+//! The ways in which a host ends a plugin, `Shutdown` aside: SIGTERM, and its own death. And Ctrl-C, where it was started by
+//! hand.
 
 use std::{
     io::{self, Read},
@@ -10,6 +11,8 @@ use rustix::fs::FileType;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use super::environment::Environment;
+
 /// Watches signals and stdin for as long as it lives.
 pub(super) struct LifeLine {
     gone: CancellationToken,
@@ -17,20 +20,19 @@ pub(super) struct LifeLine {
 }
 
 impl LifeLine {
-    /// SIGTERM cancels `stop`; so does the end of stdin, if that is the host's life line.
-    pub(super) fn hold(on_stdin: bool, stop: CancellationToken) -> io::Result<Self> {
+    /// SIGTERM cancels `stop`; the end of stdin, if that is the host's life line, is the host's.
+    pub(super) fn hold(environment: &Environment, stop: CancellationToken) -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        // Ctrl-C reaches a whole terminal: when the plugin ends is the host's decision.
         let interrupt = signal(SignalKind::interrupt())?;
         let gone = CancellationToken::new();
-        if on_stdin && is_pipe(io::stdin()) {
+        if environment.life_line && is_pipe(io::stdin()) {
             let gone = gone.clone();
             thread::Builder::new().name("life-line".into()).spawn(move || {
                 wait_for_end(io::stdin());
                 gone.cancel();
             })?;
         }
-        let signals = tokio::spawn(obey(terminate, interrupt, stop));
+        let signals = tokio::spawn(obey(terminate, interrupt, environment.by_hand, stop));
         Ok(Self { gone, _signals: AbortOnDropHandle::new(signals) })
     }
 
@@ -51,11 +53,12 @@ fn wait_for_end(mut stdin: impl Read) {
     while !matches!(stdin.read(&mut ignored), Ok(0) | Err(_)) {}
 }
 
-async fn obey(mut terminate: Signal, mut interrupt: Signal, stop: CancellationToken) {
+async fn obey(mut terminate: Signal, mut interrupt: Signal, by_hand: bool, stop: CancellationToken) {
     loop {
         tokio::select! {
             _ = terminate.recv() => stop.cancel(),
-            _ = interrupt.recv() => {}
+            // Ctrl-C reaches a whole terminal: when the plugin ends is the host's decision, if there is one.
+            _ = interrupt.recv() => if by_hand { stop.cancel() },
         }
     }
 }

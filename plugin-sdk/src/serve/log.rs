@@ -1,6 +1,9 @@
 //! `tracing` events as hclog JSON lines on stderr, which is where a go-plugin host looks for them.
 
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+};
 
 use serde_json::{Map, Value};
 use tracing::{
@@ -31,6 +34,12 @@ pub(super) fn install() {
     let layer = tracing_subscriber::fmt::layer().event_format(Hclog).with_writer(io::stderr).with_filter(filter());
     // Fails only if there is one already, which is the author's choice.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+}
+
+/// The same for people, who have started the plugin themselves.
+pub(super) fn install_for_people() {
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(filter())));
 }
 
 struct Hclog;

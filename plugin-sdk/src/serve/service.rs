@@ -43,6 +43,10 @@ impl Service {
         Self { attributes, open, client: RwLock::new(None) }
     }
 
+    pub(super) fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
     fn client(&self) -> Result<Arc<dyn ResourceClient>, Status> {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
         client.ok_or_else(|| Status::invalid_argument("Init comes before any other call"))

@@ -1,6 +1,8 @@
-//! The plugin's stdout: the handshake goes out on it, and whatever the code prints later goes to the host by RPC.
+//! The plugin's stdout: the handshake goes out on it, and whatever the code prints later goes to the host by RPC; or stays,
+//! where there is a person to read it.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, PipeReader, Read, Write},
     os::fd::AsFd,
@@ -11,10 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use plugin_proto::{
-    goplugin::{StdioData, grpc_stdio_server::GrpcStdio, stdio_data::Channel},
-    handshake::Handshake,
-};
+use plugin_proto::goplugin::{StdioData, grpc_stdio_server::GrpcStdio, stdio_data::Channel};
 use rustix::{io::fcntl_dupfd_cloexec, stdio};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -46,8 +45,15 @@ impl Stdio {
         Ok(Self { stdout, captured: Arc::new(Mutex::new(receiver)) })
     }
 
-    pub(super) fn write_handshake(&mut self, handshake: &Handshake) -> io::Result<()> {
-        self.stdout.write_all(format!("{handshake}\n").as_bytes())
+    /// Leaves stdout where it is. No host gets anything.
+    pub(super) fn leave() -> io::Result<Self> {
+        let stdout = File::from(fcntl_dupfd_cloexec(io::stdout().as_fd(), 3)?);
+        let (_, nothing) = mpsc::channel(1);
+        Ok(Self { stdout, captured: Arc::new(Mutex::new(nothing)) })
+    }
+
+    pub(super) fn write_line(&mut self, line: impl fmt::Display) -> io::Result<()> {
+        self.stdout.write_all(format!("{line}\n").as_bytes())
     }
 
     pub(super) fn service(&self, stop: CancellationToken) -> StdioService {

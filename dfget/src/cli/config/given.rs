@@ -9,7 +9,7 @@ use crate::{
 
 /// Where a value came from, the nearest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(in crate::cli) enum Origin {
     CommandLine,
     Variable(String),
     File { path: PathBuf, line: usize },
@@ -57,9 +57,10 @@ impl Origin {
     }
 
     /// By which an error calls what is to be mended.
-    pub(super) fn subject(&self, key: &str) -> String {
+    pub(in crate::cli) fn subject(&self, key: &str) -> String {
         match self {
             Self::File { path, line } => format!("{}:{line}: `{key}`", path.display()),
+            Self::CommandLine => format!("--{key}"),
             origin => origin.to_string(),
         }
     }

@@ -10,7 +10,11 @@ use std::{
 use clap::{Arg, ArgAction, Command};
 
 use super::{Given, Origin, key, names};
-use crate::error::Error;
+use crate::{
+    cli::usage,
+    error::Error,
+    plugin::reattach::{self, Attachment},
+};
 
 const PREFIX: &str = "DFGET_";
 
@@ -21,6 +25,9 @@ const OF_THE_SYSTEM: &str = "/etc/dragonfly/dfget.toml";
 
 /// A list like PATH, searched after the directories of `--plugin-dir`: `SearchPath` reads it.
 const OF_ANOTHER_MEANING: &str = "plugin-dir";
+
+/// What a debugger stops may take its time, however long that is, unless the user says otherwise here and now.
+const PATIENT: [&str; 2] = ["speed-time", "plugin-hang-timeout"];
 
 /// What is around this process and may hold settings.
 #[derive(Debug, Default)]
@@ -46,6 +53,25 @@ impl Surroundings {
         self.files.iter().map(|file| file.with_file_name("plugins.lock")).collect()
     }
 
+    /// The plugins that run already, by scheme.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Usage`]: their variable makes no sense
+    pub(crate) fn attached(&self) -> Result<BTreeMap<String, Attachment>, Error> {
+        let Some(value) = self.reattach() else { return Ok(BTreeMap::new()) };
+        let parsed = value.to_str().ok_or_else(|| "it is no UTF-8".to_owned()).and_then(reattach::parse);
+        parsed.map_err(|why| {
+            let hint = "it is what a plugin prints that was started with --debug; docs/DEBUGGING.md shows it";
+            usage(format!("{}: {why}", reattach::VARIABLE), hint)
+        })
+    }
+
+    fn reattach(&self) -> Option<&OsString> {
+        let name = reattach::VARIABLE.strip_prefix(PREFIX)?;
+        self.variables.get(name).filter(|value| !value.is_empty())
+    }
+
     /// What the variables say. An empty one says nothing.
     pub(super) fn settings(&self, command: &Command) -> Result<BTreeMap<String, Given>, Error> {
         if self.variables.is_empty() {
@@ -58,7 +84,12 @@ impl Surroundings {
             let origin = Origin::Variable(format!("{PREFIX}{name}"));
             Some(given(arg, key, value, origin).map(|given| (key.to_owned(), given)))
         });
-        given.collect()
+        let mut given = given.collect::<Result<BTreeMap<_, _>, _>>()?;
+        if self.reattach().is_some() {
+            let patience = Given { values: vec!["0".into()], origin: Origin::Variable(reattach::VARIABLE.into()) };
+            PATIENT.into_iter().for_each(|key| _ = given.entry(key.to_owned()).or_insert_with(|| patience.clone()));
+        }
+        Ok(given)
     }
 
     fn find(&self, arg: &Arg) -> Option<(String, &OsString)> {
