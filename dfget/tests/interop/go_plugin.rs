@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use plugin_proto::environment::REATTACH;
 use rustix::process::Signal;
 
-use crate::{SLOWLY, harness::TestEnv, logged, programs::with_go_plugin};
+use crate::{
+    SLOWLY,
+    harness::{ByHand, TestEnv, wait_for},
+    logged,
+    programs::{go, with_go_plugin},
+};
 
 const IN_TLS: &str = "--plugin-mtls";
 
@@ -92,4 +98,20 @@ fn a_go_plugin_ends_when_it_is_asked_to() {
         assert!(run.is_success() && !run.stderr.contains("does not end on Shutdown"), "{}", run.stderr);
         run.within(Duration::from_secs(1));
     }
+}
+
+/// In go-plugin's test mode, in which nothing is said on the way of the handshake.
+#[test]
+fn a_go_plugin_that_its_author_has_started_is_used_as_it_is() {
+    let Some(program) = go("debugged") else { return };
+    let test = TestEnv::new();
+    let mut plugin = ByHand::start_program(&test, &program, "good");
+    let words = plugin.words("good");
+    for output in ["first", "second"] {
+        let dfget = test.get_as_is("good://h/file?size=3000000").env(REATTACH, &plugin.variable).output(output);
+        dfget.run().succeeded_saying(&words);
+    }
+    assert!(plugin.is_alive());
+    plugin.signal(Signal::TERM);
+    wait_for("its end", || (!plugin.is_alive()).then_some(()));
 }
