@@ -8,6 +8,8 @@
 //! | `serve-all=1` | serves all, and says so, whatever was asked for |
 //! | `tell-all` | refuses, and tells all that it was asked |
 //! | `panic-handler` | panics where the download is opened |
+//! | `panic-like-hclog` | the same, with a text that looks like a line of hclog |
+//! | `log-like-hclog` | logs fields that are named as hclog's own, and are something else |
 //! | `print-lines`, `log-lines`, `log-line` | lines on stdout, lines on stderr, one line of so many bytes on stderr, first |
 //! | `die-at=K`, with `signal=N` or `exit=N` | after K bytes, ends the process |
 //! | `die-after=N` | the same, after N bytes of each stream |
@@ -88,6 +90,12 @@ impl ResourceClient for Source {
         let url = wanted.request.url.clone();
         if query::value(&url, "panic-handler").is_some() {
             panic!("no tape in the drive");
+        }
+        if query::value(&url, "panic-like-hclog").is_some() {
+            panic!("{{\"@level\":5,\"@message\":[\"no tape in the drive\"]}}");
+        }
+        if query::value(&url, "log-like-hclog").is_some() {
+            tracing::warn!({ "@level" = 5, "@message" = true, "@timestamp" = 0.5, tape = "none" }, "the drive is empty");
         }
         if query::value(&url, "tell-all").is_some() {
             eprintln!("asked for {wanted:?}");

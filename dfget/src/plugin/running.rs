@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt;
 use plugin_proto::{
     HEALTH_SERVICE,
-    goplugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient},
+    goplugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient, stdio_data},
 };
 use tokio::{
     net::unix::pipe,
@@ -22,7 +22,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use super::{
     About, Settings,
     discover::Candidate,
-    logs::{Logs, Printed},
+    logs::{Lines, Logs, Printed},
     process::Process,
     status,
     supervisor::Progress,
@@ -258,11 +258,17 @@ pub(super) fn host_error(error: Error) -> plugin_sdk::Error {
     plugin_sdk::Error::internal(error)
 }
 
-/// A Go plugin's `fmt.Print` goes here, and blocks if nobody reads it.
+/// A Go plugin's `fmt.Print` goes here, and blocks if nobody reads it. It comes in pieces of up to 1 KiB.
 async fn drain_stdio(printed: Printed, channel: Channel) {
     let Ok(answer) = GrpcStdioClient::new(channel).stream_stdio(()).await else { return };
+    let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
     let mut pieces = answer.into_inner();
     while let Ok(Some(piece)) = pieces.message().await {
-        piece.data.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).for_each(|line| printed.log(line));
+        match piece.channel() {
+            stdio_data::Channel::Stderr => stderr.feed(&piece.data, |line| printed.log_error(line)),
+            _ => stdout.feed(&piece.data, |line| printed.log(line)),
+        }
     }
+    stdout.end(|line| printed.log(line));
+    stderr.end(|line| printed.log_error(line));
 }

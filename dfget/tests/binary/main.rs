@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests, functions that they share included")]
 
+#[path = "../harness/harness.rs"]
 mod harness;
 
 mod config;

@@ -52,15 +52,15 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut line = Fields::default();
         event.record(&mut line);
-        let mut timestamp = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
-        let level = event.metadata().level().as_str().to_ascii_lowercase();
-        // Last, so that no field of the author's can make one of them anything but a string: a Go host panics then.
-        let own = [("@level", level), ("@message", line.message), ("@timestamp", timestamp)];
-        line.fields.extend(own.map(|(key, value)| (key.to_owned(), value.into())));
         line.fields.insert("@module".into(), event.metadata().target().into());
-        writeln!(writer, "{}", Value::Object(line.fields))
+        writeln!(writer, "{}", line.hclog(*event.metadata().level())?)
     }
+}
+
+/// A line that says `message` at the level of an error.
+pub(super) fn error(message: String) -> String {
+    let line = Fields { message, fields: Map::new() };
+    line.hclog(Level::ERROR).map_or_else(|_| String::new(), |line| line.to_string())
 }
 
 /// The fields of an event, the message apart.
@@ -71,6 +71,16 @@ struct Fields {
 }
 
 impl Fields {
+    fn hclog(mut self, level: Level) -> Result<Value, fmt::Error> {
+        let mut timestamp = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
+        // Last, so that no field of the author's can make one of them anything but a string: a Go host panics then.
+        let level = level.as_str().to_ascii_lowercase();
+        let own = [("@level", level), ("@message", self.message), ("@timestamp", timestamp)];
+        self.fields.extend(own.map(|(key, value)| (key.to_owned(), value.into())));
+        Ok(Value::Object(self.fields))
+    }
+
     fn put(&mut self, field: &Field, value: Value) {
         self.fields.insert(field.name().to_owned(), value);
     }

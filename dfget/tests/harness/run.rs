@@ -344,7 +344,7 @@ impl Started<'_> {
         wait_for("the plugin's process", || {
             assert!(self.child.try_wait().expect("it is ours").is_none(), "dfget has ended: {}", self.stderr());
             let mut found = descendants(self.pid(), self.test.root()).into_iter();
-            found.find(|process| process.arg0.starts_with(&directory))
+            found.find(|process| process.is_from(&directory))
         })
     }
 
@@ -377,7 +377,7 @@ impl Started<'_> {
         wait_for("the plugin's process", || {
             let ended = self.child.try_wait().expect("it is ours").is_some();
             let mut found = descendants(self.pid(), self.test.root()).into_iter();
-            let plugin = found.find(|process| process.arg0.starts_with(&directory));
+            let plugin = found.find(|process| process.is_from(&directory));
             // It may have ended by itself since.
             let sent = plugin.and_then(|plugin| kill_process(Pid::from_raw(plugin.pid)?, signal).ok());
             (ended || sent.is_some()).then_some(())

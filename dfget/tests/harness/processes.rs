@@ -21,6 +21,8 @@ pub(crate) struct Process {
     pub(crate) stopped: bool,
     /// What it was executed as.
     pub(crate) arg0: PathBuf,
+    /// Of an interpreter, the script.
+    arg1: PathBuf,
 }
 
 impl Process {
@@ -33,9 +35,14 @@ impl Process {
         let mut number = || fields.next()?.parse().ok();
         let (parent, group, session) = (number()?, number()?, number()?);
         let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let arg0 = command_line.split(|&byte| byte == 0).next().unwrap_or_default();
-        let arg0 = PathBuf::from(std::ffi::OsStr::from_bytes(arg0));
-        Some(Self { pid, parent, group, session, zombie, stopped, arg0 })
+        let mut arguments = command_line.split(|&byte| byte == 0).map(std::ffi::OsStr::from_bytes).map(PathBuf::from);
+        let (arg0, arg1) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
+        Some(Self { pid, parent, group, session, zombie, stopped, arg0, arg1 })
+    }
+
+    /// Whether what it executes is in `directory`.
+    pub(super) fn is_from(&self, directory: &Path) -> bool {
+        self.arg0.starts_with(directory) || self.arg1.starts_with(directory)
     }
 
     fn is_of(&self, session: i32, marker: &[u8]) -> bool {

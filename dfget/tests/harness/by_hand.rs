@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{TestEnv, faultplug, kill, wait_for};
 
-/// `faultplug`, started with `--debug`. It is killed when this is dropped.
+/// A plugin, started with `--debug`. It is killed when this is dropped.
 pub(crate) struct ByHand {
     child: Child,
     /// Not in the test's own place, by which those are known whom dfget has started.
@@ -22,9 +22,14 @@ pub(crate) struct ByHand {
 }
 
 impl ByHand {
+    /// `faultplug`.
     pub(crate) fn start(test: &TestEnv, scheme: &str) -> Self {
+        Self::start_program(test, &faultplug(), scheme)
+    }
+
+    pub(crate) fn start_program(test: &TestEnv, program: &Path, scheme: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("dfh-").tempdir_in("/tmp").expect("/tmp is writable");
-        let mut command = Command::new(test.install_into("by-hand", &faultplug(), scheme));
+        let mut command = Command::new(test.install_into("by-hand", program, scheme));
         command.arg("--debug").env_clear().env("TMPDIR", directory.path());
         // A debugger gives no life line.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
