@@ -6,6 +6,8 @@ DESTDIR   ?=
 CARGO     ?= cargo
 
 EXAMPLES  = d7y-resource-plugin-d7yfs d7y-resource-plugin-share
+# Plugins in Go, Python, Java and JavaScript, each built by a Makefile of its own.
+LANGUAGES = rclone fsspec hdfs npm
 BINARIES  = target/release/dfget $(EXAMPLES:%=target/release/%)
 BUILD     = $(CARGO) build --release --locked -p dfget $(EXAMPLES:%=-p %)
 
@@ -20,7 +22,7 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 
-.PHONY: help demo test faults soak fuzz bench lint fmt clippy docs deny release install install-examples uninstall
+.PHONY: help demo plugins test faults soak fuzz bench lint fmt clippy docs deny release install install-examples uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' Makefile
@@ -40,9 +42,16 @@ demo: release ## build, install the example plugins below target/demo, download 
 	@test "$$($(SHA256) < '$(LIBRARIES)/$(LARGE)')" = "$$($(SHA256) < target/demo/large)"
 	@echo; echo 'The demo is through: the copy has the sha256 of the original.'
 
+plugins: release ## build the example plugins of all languages into target/plugins, as far as their tools are here, and list them
+	DFGET='$(CURDIR)/target/release/dfget' .ci/examples build
+	@rm -rf target/plugins
+	@$(MAKE) --no-print-directory install-examples PLUGINDIR='$(CURDIR)/target/plugins' DESTDIR=
+	DFGET_PLUGIN_DIR='$(CURDIR)/target/plugins' DFGET_TRUST_PLUGIN_DIR=/ target/release/dfget plugin
+
 test: ## all tests; one that needs a tool this machine lacks says that it is skipped
 	@mkdir -p target; status=0; \
-	$(CARGO) test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log || status=$$?; \
+	{ failed=0; $(CARGO) test --workspace --locked --no-fail-fast || failed=1; \
+	.ci/examples test || failed=1; exit $$failed; } 2>&1 | tee target/test.log || status=$$?; \
 	awk -f .ci/count-tests target/test.log; exit $$status
 
 faults: ## the fault matrix: each row with its tests and their results (LOG=target/test.log: those of make test)
@@ -82,9 +91,13 @@ install: target/release/dfget ## put dfget into $(DESTDIR)$(PREFIX)/bin; builds 
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 target/release/dfget '$(DESTDIR)$(PREFIX)/bin/dfget'
 
-install-examples: $(BINARIES) ## put the example plugins into $(DESTDIR)$(PLUGINDIR)
+install-examples: $(BINARIES) ## put the example plugins, as far as they are built, into $(DESTDIR)$(PLUGINDIR)
 	install -d '$(DESTDIR)$(PLUGINDIR)'
 	install -m 755 $(EXAMPLES:%=target/release/%) '$(DESTDIR)$(PLUGINDIR)'
+	@for name in $(LANGUAGES); do \
+	    test ! -e examples/$$name/dist/d7y-resource-plugin-$$name || \
+	    $(MAKE) --no-print-directory -C examples/$$name install DESTDIR='$(DESTDIR)' PLUGINDIR='$(PLUGINDIR)'; \
+	done
 
 uninstall: ## remove what install and install-examples put there
 	rm -f '$(DESTDIR)$(PREFIX)/bin/dfget' $(EXAMPLES:%='$(DESTDIR)$(PLUGINDIR)/%')
