@@ -1,5 +1,6 @@
 // AutoMTLS: a key and a certificate for this one run, and the one certificate of the host that is accepted.
 import { webcrypto, X509Certificate } from 'node:crypto';
+import 'reflect-metadata'; // tsyringe, which x509 is made with, wants it first
 import * as x509 from '@peculiar/x509';
 import { ServerCredentials, ServerInterceptingCall, status } from '@grpc/grpc-js';
 

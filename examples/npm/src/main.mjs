@@ -1,13 +1,10 @@
 // A source plugin of dfget for npm registries. PROTOCOL.md, "Other languages", gives the order of what happens here.
 import { writeHandshake } from './stdout.mjs';
 import { handshakeLine, requireCookie, shareSocket, socketPath } from './environment.mjs';
-import { Life } from './life.mjs';
 import { log } from './log.mjs';
-import { listen, makeServer } from './server.mjs';
-import { makeSource } from './source.mjs';
 
 async function serve(env) {
-  requireCookie(env);
+  const { Life, listen, makeServer, makeSource } = await import('./serving.mjs');
   const socket = socketPath(env);
   const tls = env.PLUGIN_CLIENT_CERT ? await (await import('./certificate.mjs')).mutualTls(env.PLUGIN_CLIENT_CERT) : {};
   const server = makeServer(makeSource(), { interceptors: tls.interceptors, shutdown: () => life.end() });
@@ -18,6 +15,7 @@ async function serve(env) {
   writeHandshake(handshakeLine(env, { socket, certificate: tls.field }));
 }
 
+requireCookie(process.env);
 serve(process.env).catch((error) => {
   log.error(`the plugin cannot start: ${error.message}`, { stack: String(error.stack) });
   process.exit(1);

@@ -1,12 +1,6 @@
 // The calls of the service ResourceClient: checks what every call has in common, and hands over to the registry's side.
 import { describeSelf } from './attributes.mjs';
-import { sendBody } from './body.mjs';
-import { sendListing } from './listing.mjs';
-import { parseLocator } from './locator.mjs';
-import { metadataOf, sameVersion } from './metadata.mjs';
-import { readSettings } from './settings.mjs';
 import { Failure, code, toStatus } from './status.mjs';
-import { findTarball } from './tarball.mjs';
 
 const SCHEME = 'npm';
 const UNKNOWN_LENGTH = -2;
@@ -14,20 +8,27 @@ const UNKNOWN_TIME = -1;
 
 /** The handlers, by the names of the contract. */
 export function makeSource() {
+  let calls; // calls.mjs
   let settings; // of the last Init; a call goes on with the one that it began with
 
   const about = (call) => {
     if (!settings) throw new Failure(code.INVALID_ARGUMENT, 'Init has not succeeded yet');
     const { resource } = call.request;
     if (!resource) throw new Failure(code.INVALID_ARGUMENT, 'the request names no resource');
-    return { settings, locator: parseLocator(resource.url ?? ''), header: resource.header ?? [], signal: cancelSignal(call) };
+    return { settings, locator: calls.parseLocator(resource.url ?? ''), header: resource.header ?? [], signal: cancelSignal(call) };
   };
-  const metadata = async (call) => metadataOf(await findTarball(about(call)));
+  const metadata = async (call, more) => {
+    const asked = about(call);
+    return calls.metadataOf(await calls.findTarball({ ...asked, ...more }));
+  };
 
   return {
     Init: unary(async ({ request }) => {
       checkScheme(request.scheme ?? '');
-      if (!request.describe) settings = await readSettings(request.options ?? {}, process.env);
+      if (!request.describe) {
+        calls ??= await import('./calls.mjs');
+        settings = await calls.readSettings(request.options ?? {}, process.env);
+      }
       return { attributes: describeSelf(SCHEME) };
     }),
     GetMetadata: unary(async (call) => ({ metadata: await metadata(call) })),
@@ -35,11 +36,17 @@ export function makeSource() {
     IsSupportRange: unary(async (call) => ({ supportRange: (await metadata(call)).supportRange })),
     GetLastModified: unary(async (call) => ({ lastModified: (await metadata(call)).validator.lastModified ?? UNKNOWN_TIME })),
     IsExpired: unary(async (call) => {
-      const { validator } = await metadataOf(await findTarball({ ...about(call), fresh: true }));
-      return { expired: !sameVersion(call.request.validator, validator) };
+      const { validator } = await metadata(call, { fresh: true });
+      return { expired: !calls.sameVersion(call.request.validator, validator) };
     }),
-    Download: streaming((call) => sendBody(call, about(call))),
-    List: streaming((call) => sendListing(call, about(call))),
+    Download: streaming((call) => {
+      const asked = about(call); // first: before Init there are no calls
+      return calls.sendBody(call, asked);
+    }),
+    List: streaming((call) => {
+      const asked = about(call);
+      return calls.sendListing(call, asked);
+    }),
   };
 }
 

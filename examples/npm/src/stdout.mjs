@@ -2,6 +2,8 @@
 // first one that the bundle evaluates, and it puts stderr in stdout's place before any library can print.
 import fs from 'node:fs';
 
+// Where stdout or stderr is a file, as it is by hand, opening it again must neither empty it nor write over what is there.
+const WRITE = fs.constants.O_WRONLY | fs.constants.O_APPEND;
 const handshake = moveAway();
 
 /** Writes the handshake line to the stdout that the host gave us. Synchronous: the line must not wait in a buffer. */
@@ -15,7 +17,7 @@ export function writeHandshake(line) {
 function moveAway() {
   let kept;
   try {
-    kept = fs.openSync('/dev/fd/1', 'w');
+    kept = fs.openSync('/dev/fd/1', WRITE);
   } catch {
     return printToStderr(1); // a socket or a strange mount: descriptor 1 stays, and only what goes through Node is kept off
   }
@@ -26,7 +28,7 @@ function moveAway() {
 
 function replaceDescriptor(path) {
   try {
-    return fs.openSync(path, 'w') === 1;
+    return fs.openSync(path, WRITE) === 1;
   } catch {
     return false;
   }

@@ -1,0 +1,19 @@
+// Runs all tests, says at the end how many there were, and fails if one did.
+import fs from 'node:fs';
+import path from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+
+const count = { passed: 0, failed: 0, skipped: 0 };
+const asked = process.argv.slice(2);
+const files = fs.readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.mjs') && (asked.length === 0 || asked.includes(name)));
+
+const tests = run({ files: files.map((name) => path.join(import.meta.dirname, name)), concurrency: 2 });
+tests.on('test:pass', ({ skip, name }) => {
+  count[skip === undefined ? 'passed' : 'skipped'] += 1;
+  if (skip !== undefined) console.log(`skipped: ${name}: ${skip}`);
+});
+tests.on('test:fail', () => (count.failed += 1));
+await new Promise((resolve) => tests.compose(spec).on('end', resolve).pipe(process.stdout));
+console.log(`npm: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
+process.exitCode = count.failed === 0 && count.passed > 0 ? 0 : 1;
