@@ -1,12 +1,15 @@
 // Sends a tarball as Opened, Chunk…, End, at the pace of the host.
+import { encodeChunk } from './contract.mjs';
 import { describe, sameVersion } from './metadata.mjs';
 import { Failure, code } from './status.mjs';
 import { failureOf } from './refusal.mjs';
 import { findTarball, open } from './tarball.mjs';
 import { write } from './write.mjs';
 
-const KIB = 1024;
-export const CHUNK = 256 * KIB;
+// CPU of dfget and plugin together for 512 MiB, the best of four runs, loopback HTTP to /dev/null: 64 KiB 2.9 s, 128 KiB
+// 2.4 s, 256 KiB 2.1 s, 512 KiB 1.7 s, 1 MiB 1.9 s. What is sent is cut into frames of 16 KiB by Node whatever the host
+// allows, and the windows are the host's: grpc-node.flow_control_window is about what is received.
+const CHUNK = 512 * 1024;
 
 export async function sendBody(call, asked) {
   const tarball = await findTarball(asked);
@@ -38,9 +41,9 @@ function emptyAt(start, opened) {
 async function send(call, tarball, opened) {
   await write(call, { opened: openedMessage(tarball, opened) });
   let sent = 0;
-  for await (const data of chunks(opened)) {
-    await write(call, { chunk: { offset: opened.start + sent, data } });
-    sent += data.length;
+  for await (const { parts, length } of chunks(opened)) {
+    await write(call, encodeChunk(opened.start + sent, parts));
+    sent += length;
   }
   if (opened.count !== undefined && sent !== opened.count) {
     throw new Failure(code.DATA_LOSS, `the registry announced ${opened.count} bytes and sent ${sent}`);
@@ -57,23 +60,22 @@ function openedMessage({ manifest, published }, { response, start, count, ...fac
   };
 }
 
-/** The body in pieces of CHUNK bytes, `count` bytes at most. What the storage sends little by little is put together. */
+/** The body in chunks, `count` bytes at most. What the storage sends little by little is put together. */
 async function* chunks({ response, count = Infinity }) {
-  let parts = [];
-  let held = 0;
+  let chunk = { parts: [], length: 0 };
   let left = count;
   for await (const part of bytesOf(response)) {
     const data = part.subarray(0, left);
     left -= data.length;
-    parts.push(data);
-    held += data.length;
-    if (held >= CHUNK || left === 0) {
-      yield Buffer.concat(parts, held);
-      [parts, held] = [[], 0];
+    chunk.parts.push(data);
+    chunk.length += data.length;
+    if (chunk.length >= CHUNK || left === 0) {
+      yield chunk;
+      chunk = { parts: [], length: 0 };
     }
     if (left === 0) return;
   }
-  if (held > 0) yield Buffer.concat(parts, held);
+  if (chunk.length > 0) yield chunk;
 }
 
 // A body that is cut off ends with an error in Node. It is told by the length afterwards, as DATA_LOSS.

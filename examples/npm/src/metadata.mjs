@@ -11,7 +11,8 @@ export async function metadataOf(tarball) {
 }
 
 /** `facts`: what the registry's HTTP said; a listing has none. */
-export function describe(dist, published, facts = {}) {
+export function describe({ integrity, shasum }, published, facts = {}) {
+  const dist = { integrity: text(integrity), shasum: text(shasum) };
   return {
     ...(facts.length !== undefined && { contentLength: facts.length }),
     supportRange: facts.ranges ?? false,
@@ -19,6 +20,10 @@ export function describe(dist, published, facts = {}) {
     contentType: facts.contentType ?? '',
     digests: digestsOf(dist),
   };
+}
+
+function text(value) {
+  return typeof value === 'string' ? value : ''; // documents are what somebody's server makes of them
 }
 
 // The digest is the version: a package that was unpublished and published anew has another one.
@@ -29,9 +34,9 @@ function validatorOf({ integrity, shasum }, published) {
 
 /** As `integrity` and `shasum` announce them; where an algorithm comes with alternatives, none of it. */
 function digestsOf({ integrity, shasum }) {
-  const hashes = ssri.parse(integrity ?? '') ?? {};
+  const hashes = ssri.parse(integrity) ?? {};
   const announced = new Map(ALGORITHMS.filter((name) => hashes[name]?.length === 1).map((name) => [name, hashes[name][0].hexDigest()]));
-  if (!announced.has('sha1') && /^[0-9a-f]{40}$/i.test(shasum ?? '')) announced.set('sha1', shasum.toLowerCase());
+  if (!announced.has('sha1') && /^[0-9a-f]{40}$/i.test(shasum)) announced.set('sha1', shasum.toLowerCase());
   return [...announced].map(([algorithm, hex]) => ({ algorithm, hex }));
 }
 

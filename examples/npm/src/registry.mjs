@@ -53,11 +53,17 @@ async function remember({ key, fetch, settings, fresh }) {
   const known = documents.get(key);
   const usable = known && known.settings === settings && Date.now() - known.since < MINUTE;
   if (usable && !fresh) return known.packument;
-  const packument = await fetch();
+  const packument = checked(await fetch());
   documents.delete(key);
   documents.set(key, { packument, settings, since: Date.now() });
   if (documents.size > KEPT) documents.delete(documents.keys().next().value);
   return packument;
+}
+
+// Whatever is JSON may come, from a server that is no registry. A package that was unpublished has no versions.
+function checked(document) {
+  if (typeof document?.name === 'string') return document;
+  throw new Failure(code.INVALID_ARGUMENT, 'the registry answered a document that does not describe a package: is this a registry?');
 }
 
 /** The manifest of the version that npm would install, whatever Node runs this plugin. */

@@ -1,21 +1,23 @@
 // Writes to a stream of the host at the host's pace.
-import { once } from 'node:events';
 import { Failure, code } from './status.mjs';
 
-/** Returns when there is room for more. The stream's own buffer has 16 messages, and "drain" comes when it is empty. */
+// grpc-js would take 16 messages before write() returns false: 8 MiB of a body, of each download that is held back.
+const AHEAD = 4;
+
+/** Returns when there is room for more. */
 export async function write(call, message) {
   if (call.cancelled) throw gone();
-  if (call.write(message)) return;
-  const controller = new AbortController();
-  const cancelled = () => controller.abort(); // such a stream never drains
-  call.once('cancelled', cancelled);
-  try {
-    await once(call, 'drain', { signal: controller.signal });
-  } catch {
-    throw gone();
-  } finally {
-    call.off('cancelled', cancelled);
-  }
+  const written = new Promise((resolve) => call.write(message, resolve));
+  if (call.writableLength > AHEAD) await unlessCancelled(call, written);
+}
+
+// What is written to a stream that the host has left may never be done.
+function unlessCancelled(call, written) {
+  return new Promise((resolve, reject) => {
+    const cancelled = () => reject(gone());
+    call.once('cancelled', cancelled);
+    written.then(() => (call.off('cancelled', cancelled), resolve()));
+  });
 }
 
 function gone() {

@@ -47,3 +47,20 @@ export function plugins(room) {
   const listed = execFileSync('ps', ['-eo', 'pid=,args=']).toString().split('\n');
   return listed.filter((line) => line.includes(path.join(room, 'plugins')) && !line.includes('--plugin-dir')).map((line) => Number.parseInt(line, 10));
 }
+
+/** Resolves once a download has brought its first bytes; the file has its full length from the beginning. */
+export async function firstBytes(file) {
+  while (!hasData(file)) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+function hasData(file) {
+  const head = Buffer.alloc(64);
+  try {
+    const descriptor = fs.openSync(file);
+    fs.readSync(descriptor, head);
+    fs.closeSync(descriptor);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+  }
+  return head.some((byte) => byte !== 0);
+}

@@ -1,0 +1,78 @@
+// AutoMTLS: the host's certificate and no other.
+import assert from 'node:assert/strict';
+import { X509Certificate, webcrypto } from 'node:crypto';
+import { test } from 'node:test';
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+import grpc from '@grpc/grpc-js';
+import { startPlugin } from './with/plugin.mjs';
+
+x509.cryptoProvider.set(webcrypto);
+
+/** A key and a certificate: of its own, or issued by another; as go-plugin makes them, with P-521 and an authority. */
+async function identity({ namedCurve = 'P-256', authority = false, issuer } = {}) {
+  const algorithm = { name: 'ECDSA', namedCurve, hash: 'SHA-256' };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: '01',
+    subject: issuer ? 'CN=guest' : 'CN=localhost',
+    issuer: 'CN=localhost',
+    notBefore: new Date(Date.now() - 60_000),
+    notAfter: new Date(Date.now() + 3_600_000),
+    publicKey: keys.publicKey,
+    signingKey: (issuer ?? { keys }).keys.privateKey,
+    signingAlgorithm: issuer?.algorithm ?? algorithm,
+    extensions: [
+      new x509.BasicConstraintsExtension(authority, undefined, true),
+      new x509.ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']),
+      new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }]),
+    ],
+  });
+  const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
+  return { keys, algorithm, key: Buffer.from(key), pem: certificate.toString('pem') };
+}
+
+/** Credentials with which `who` connects to the plugin that showed `field` in its handshake line. */
+function credentials(field, who) {
+  const server = new X509Certificate(Buffer.from(field, 'base64'));
+  return grpc.credentials.createSsl(Buffer.from(server.toString()), who.key, Buffer.from(who.pem));
+}
+
+async function health(t, host, who) {
+  const plugin = await startPlugin(t, { env: { PLUGIN_CLIENT_CERT: host.pem } });
+  plugin.connect(credentials(plugin.fields[5], who));
+  return plugin.call('Check', { service: 'plugin' }, plugin.health);
+}
+
+for (const options of [{}, { namedCurve: 'P-521', authority: true }]) {
+  test(`a host with ${JSON.stringify(options)} is accepted`, async (t) => {
+    const host = await identity(options);
+    assert.equal((await health(t, host, host)).status, 1);
+  });
+}
+
+test('another certificate is refused', async (t) => {
+  await assert.rejects(health(t, await identity(), await identity()), { code: 14 });
+});
+
+test('a certificate that the host’s own vouches for is refused', async (t) => {
+  const host = await identity({ authority: true });
+  const guest = await identity({ issuer: host });
+  await assert.rejects(health(t, host, guest), { code: 16, details: /not the one of PLUGIN_CLIENT_CERT/ });
+});
+
+test('the plugin’s certificate is good for localhost, as server and client, and has base64 without padding', async (t) => {
+  const plugin = await startPlugin(t, { env: { PLUGIN_CLIENT_CERT: (await identity()).pem } });
+  const certificate = new X509Certificate(Buffer.from(plugin.fields[5], 'base64'));
+  assert.equal(certificate.checkHost('localhost'), 'localhost');
+  assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
+  assert.equal(certificate.ca, false);
+  assert.doesNotMatch(plugin.fields[5], /=/);
+});
+
+test('where the variable holds no certificate the plugin exits with a reason', async (t) => {
+  const plugin = await startPlugin(t, { env: { PLUGIN_CLIENT_CERT: 'none' } });
+  assert.equal((await plugin.ended).code, 1);
+  assert.equal(plugin.stdout, '');
+  assert.match(plugin.stderr, /PLUGIN_CLIENT_CERT holds no certificate/);
+});
