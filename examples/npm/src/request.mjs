@@ -5,7 +5,6 @@
 import http from 'node:http';
 import https from 'node:https';
 import { pipeline } from 'node:stream';
-import { json } from 'node:stream/consumers';
 import zlib from 'node:zlib';
 import { getAgent } from '@npmcli/agent';
 import getAuth from 'npm-registry-fetch/lib/auth.js';
@@ -13,6 +12,8 @@ import { Failure, code } from './status.mjs';
 import { failureOf, refusalOf } from './refusal.mjs';
 
 const SECOND = 1000;
+const MIB = 1024 * 1024;
+const DOCUMENT = 256 * MIB; // of a package with very many versions, unpacked, and then some
 const HEADERS_WITHIN = 25 * SECOND; // dfget gives a call 30 s
 const CONNECT_WITHIN = 10 * SECOND;
 const REDIRECTS = 5;
@@ -39,12 +40,28 @@ export async function request(url, asked) {
 /** The document at a URL. */
 export async function requestJson(url, asked) {
   const response = await request(url, { ...asked, extra: { accept: asked.accept, 'accept-encoding': 'gzip' } });
+  const text = await readText(response, shown(url));
   try {
-    return await json(unpacked(response));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw failureOf(error, shown(url));
-    throw new Failure(code.INVALID_ARGUMENT, `${shown(url)} answered no JSON: is this a registry?`, { cause: error });
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Failure(code.INVALID_ARGUMENT, `${shown(url)} answered no JSON: is this a registry?`, { cause });
   }
+}
+
+async function readText(response, url) {
+  const parts = [];
+  let length = 0;
+  try {
+    for await (const part of unpacked(response)) {
+      length += part.length;
+      if (length > DOCUMENT) throw new Failure(code.INVALID_ARGUMENT, `${url} answered more than ${DOCUMENT / MIB} MiB: is this a registry?`);
+      parts.push(part);
+    }
+  } catch (error) {
+    response.destroy();
+    throw failureOf(error, url);
+  }
+  return Buffer.concat(parts).toString();
 }
 
 function unpacked(response) {

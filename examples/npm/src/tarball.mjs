@@ -48,8 +48,11 @@ function serving({ headers }) {
 }
 
 function lengthOf(headers) {
-  const plain = (headers['content-encoding'] ?? 'identity') === 'identity';
-  return plain && headers['content-length'] !== undefined ? Number(headers['content-length']) : undefined;
+  return isPlain(headers) && headers['content-length'] !== undefined ? Number(headers['content-length']) : undefined;
+}
+
+function isPlain(headers) {
+  return (headers['content-encoding'] ?? 'identity') === 'identity';
 }
 
 /**
@@ -73,12 +76,11 @@ function served(response, range) {
   const facts = serving(response);
   if (response.statusCode === 206) return part(response, range, facts);
   if (response.statusCode !== 200) throw new Failure(code.INTERNAL, `the registry answered ${response.statusCode} to a request for bytes`);
-  if ('content-encoding' in response.headers && facts.length === undefined) {
+  if (!isPlain(response.headers)) {
     throw new Failure(code.INVALID_ARGUMENT, `the registry sends the tarball only as ${response.headers['content-encoding']}, which was not asked for`);
   }
-  if (facts.length !== undefined && range.start >= facts.length) checkStart(range, facts.length);
-  const rest = range.start === 0 ? least(facts.length, range.wanted) : facts.length;
-  return { ...facts, start: 0, count: rest };
+  if (facts.length !== undefined) checkStart(range, facts.length);
+  return { ...facts, start: 0, count: range.start === 0 ? least(facts.length, range.wanted) : facts.length };
 }
 
 function part(response, { start, wanted }, facts) {
@@ -98,7 +100,7 @@ function beyond(response, { start }) {
 }
 
 function checkStart({ start }, length) {
-  if (start !== 0 || length !== 0) throw new Failure(code.OUT_OF_RANGE, `byte ${start} is behind the end of the tarball, which has ${length}`);
+  if (start >= length && start !== 0) throw new Failure(code.OUT_OF_RANGE, `byte ${start} is behind the end of the tarball, which has ${length}`);
 }
 
 function least(...numbers) {

@@ -145,3 +145,18 @@ test('the socket is given to the group that the host names', { skip: process.get
   assert.equal((await unknown.ended).code, 1);
   assert.match(unknown.stderr, /no group no-such-group/);
 });
+
+for (const [what, fault] of [['an exception', "setTimeout(() => { throw new Error('boom'); })"], ['a rejection', "Promise.reject(new Error('boom'))"]]) {
+  test(`${what} that nobody caught ends the process with a line in the log`, (t) => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'npm-plugin-'));
+    t.after(() => fs.rmSync(directory, { recursive: true }));
+    const life = JSON.stringify(path.join(import.meta.dirname, '../src/life.mjs'));
+    const script = `import { Life } from ${life}; new Life({}, ${JSON.stringify(path.join(directory, 'socket'))}).watch({}); ${fault};`;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script]);
+    assert.equal(status, 70);
+    assert.equal(stdout.toString(), '');
+    const event = JSON.parse(stderr);
+    assert.equal(event['@level'], 'error');
+    assert.match(event.stack, /boom/);
+  });
+}

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { ALONE } from './plugin.mjs';
 
 const PLUGIN = path.join(import.meta.dirname, '../../dist/d7y-resource-plugin-npm');
 
@@ -19,8 +20,8 @@ export function makeRoom(t) {
 }
 
 /** Starts dfget; `done` resolves to its exit code and what it printed. */
-export function startDfget(room, args, { env = {}, npmrc } = {}) {
-  if (npmrc !== undefined) fs.writeFileSync(path.join(room, 'home/.npmrc'), npmrc);
+export function startDfget(room, args, { env = {}, npmrc = '' } = {}) {
+  fs.writeFileSync(path.join(room, 'home/.npmrc'), `${ALONE}${npmrc}`);
   const clean = { PATH: process.env.PATH, HOME: path.join(room, 'home'), TMPDIR: room, ...env };
   const child = spawn(process.env.DFGET, ['--plugin-dir', path.join(room, 'plugins'), '--no-progress', ...args], { cwd: room, env: clean });
   const said = { stdout: [], stderr: [] };
@@ -44,8 +45,24 @@ export function sha256Of(room, file) {
 
 /** The plugin processes that were started out of this room. */
 export function plugins(room) {
-  const listed = execFileSync('ps', ['-eo', 'pid=,args=']).toString().split('\n');
-  return listed.filter((line) => line.includes(path.join(room, 'plugins')) && !line.includes('--plugin-dir')).map((line) => Number.parseInt(line, 10));
+  const started = ([, ...words]) => words.some((word) => word.startsWith(path.join(room, 'plugins/')));
+  return processes().filter(started).map(([pid]) => Number(pid));
+}
+
+/** Each as its number and its words. */
+function processes() {
+  if (!fs.existsSync('/proc/self/cmdline')) {
+    return execFileSync('ps', ['-axo', 'pid=,args=']).toString().split('\n').map((line) => line.trim().split(' '));
+  }
+  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((pid) => [pid, ...wordsOf(pid)]);
+}
+
+function wordsOf(pid) {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return []; // gone meanwhile
+  }
 }
 
 /** Resolves once a download has brought its first bytes; the file has its full length from the beginning. */

@@ -8,10 +8,13 @@ import grpc from '@grpc/grpc-js';
 import { GRPCController, Health, ResourceClient } from '../../src/contract.mjs';
 
 export const PLUGIN = path.join(import.meta.dirname, '../../dist/d7y-resource-plugin-npm');
+/** In front of each ~/.npmrc: this machine's own settings of npm are no affair of the tests. */
+export const ALONE = 'globalconfig=/dev/null\n';
 export const COOKIE = { DRAGONFLY_PLUGIN_MAGIC_COOKIE: 'd5d7b8f2c1e94a0f8e53a3b6f4907c2e9a61d08b7c35f24e1b90ad6c8f723e45' };
 
-export async function startPlugin(t, { env = {}, stdin = 'pipe', credentials, init } = {}) {
+export async function startPlugin(t, { env = {}, stdin = 'pipe', credentials, init, npmrc = '' } = {}) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'npm-plugin-'));
+  fs.writeFileSync(path.join(directory, '.npmrc'), `${ALONE}${npmrc}`);
   const host = { ...COOKIE, PLUGIN_PROTOCOL_VERSIONS: '1', PLUGIN_UNIX_SOCKET_DIR: directory, TMPDIR: directory, HOME: directory };
   const child = spawn(PLUGIN, [], { stdio: [stdin, 'pipe', 'pipe'], env: { PATH: process.env.PATH, ...host, ...env } });
   const plugin = new Plugin(child);
