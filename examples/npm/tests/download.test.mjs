@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { dfget, firstBytes, makeRoom, plugins, sha256, sha256Of, startDfget } from './with/dfget.mjs';
 import { startRegistry } from './with/registry.mjs';
+import { test } from './with/test.mjs';
 
 const MIB = 1024 * 1024;
 let home;

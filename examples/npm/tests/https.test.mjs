@@ -5,10 +5,10 @@ import fs from 'node:fs';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
 import { identity } from './with/identity.mjs';
 import { startPlugin } from './with/plugin.mjs';
 import { startStorage } from './with/storage.mjs';
+import { test } from './with/test.mjs';
 
 const INVALID_ARGUMENT = 3;
 

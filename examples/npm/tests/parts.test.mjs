@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
 import { dfget, firstBytes, makeRoom, plugins, sha256, sha256Of, startDfget } from './with/dfget.mjs';
 import { startStorage } from './with/storage.mjs';
+import { test } from './with/test.mjs';
 
 const MIB = 1024 * 1024;
 const isTarball = (request) => request.url.includes('/-/') && request.method === 'GET';

@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
 import { randomBytes } from 'node:crypto';
 import { PLUGIN, startPlugin } from './with/plugin.mjs';
 import { startStorage } from './with/storage.mjs';
+import { test } from './with/test.mjs';
 
 const SECOND = 1000;
 const LIFE_LINE = { DRAGONFLY_PLUGIN_LIFE_LINE: 'stdin' };

@@ -1,10 +1,10 @@
 // AutoMTLS: the host's certificate and no other.
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { test } from 'node:test';
 import grpc from '@grpc/grpc-js';
 import { identity } from './with/identity.mjs';
 import { startPlugin } from './with/plugin.mjs';
+import { test } from './with/test.mjs';
 
 /** Credentials with which `who` connects to the plugin that showed `field` in its handshake line. */
 function credentials(field, who) {
