@@ -5,7 +5,6 @@ const MODULE = 'npm';
 export const log = {
   debug: (message, fields) => write('debug', message, fields),
   info: (message, fields) => write('info', message, fields),
-  warn: (message, fields) => write('warn', message, fields),
   error: (message, fields) => write('error', message, fields),
 };
 

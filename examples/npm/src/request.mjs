@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream';
 import zlib from 'node:zlib';
 import { getAgent } from '@npmcli/agent';
 import getAuth from 'npm-registry-fetch/lib/auth.js';
+import { log } from './log.mjs';
 import { Failure, code } from './status.mjs';
 import { failureOf, refusalOf } from './refusal.mjs';
 
@@ -29,6 +30,7 @@ export async function request(url, asked) {
   let target = url;
   for (let hop = 0; hop <= REDIRECTS; hop += 1) {
     const response = await send(target, asked);
+    log.debug('asked', { method: asked.method ?? 'GET', url: shown(target), status: response.statusCode });
     const { location } = response.headers;
     if (!(response.statusCode >= 300 && response.statusCode < 400 && location)) return checked(response, target, asked);
     response.destroy();

@@ -1,5 +1,6 @@
 // The calls of the service ResourceClient: checks what every call has in common, and hands over to the registry's side.
 import { describeSelf } from './attributes.mjs';
+import { log } from './log.mjs';
 import { Failure, code, toStatus } from './status.mjs';
 
 const SCHEME = 'npm';
@@ -28,6 +29,7 @@ export function makeSource() {
       if (!request.describe) {
         calls ??= await import('./calls.mjs');
         settings = await calls.readSettings(request.options ?? {}, process.env);
+        log.info('configured', { host: request.host ?? '', options: Object.keys(request.options ?? {}) }); // no values: secrets
       }
       return { attributes: describeSelf(SCHEME) };
     }),

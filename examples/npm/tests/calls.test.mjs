@@ -73,8 +73,7 @@ test('the times of publication are the last change, where the document has them'
   const time = { '1.0.0': '2021-12-13T08:53:04.567Z' };
   const serve = (request, response, { packages }) => {
     if (isTarball(request)) return false;
-    const { port } = request.socket.address();
-    return response.end(JSON.stringify({ ...packument('thing', packages.thing, port), time }));
+    return response.end(JSON.stringify({ ...packument('thing', packages.thing, request.socket.localPort), time }));
   };
   const { plugin, resource } = await setting(t, { serve });
   const expected = Date.parse(time['1.0.0']);
@@ -83,6 +82,25 @@ test('the times of publication are the last change, where the document has them'
   const { messages } = await plugin.stream('Download', { resource });
   const listed = await plugin.stream('List', { resource });
   assert.deepEqual(messages[0].opened.metadata.validator, listed.messages[0].entries[0].metadata.validator);
+});
+
+test('versions from after the date of option before are neither chosen nor listed', async (t) => {
+  const time = { '1.0.0': '2020-01-01T00:00:00Z', '2.0.0': '2025-01-01T00:00:00Z' };
+  const versions = { '1.0.0': Buffer.from('old'), '2.0.0': Buffer.from('newer') };
+  const serve = (request, response, { packages }) => !isTarball(request)
+    && response.end(JSON.stringify({ ...packument('thing', packages.thing, request.socket.localPort), time }));
+  const { plugin, resource, storage } = await setting(t, { versions, serve, init: { before: '2021-06-01' } });
+  assert.equal((await plugin.call('GetContentLength', { resource })).contentLength, 'old'.length);
+  const { messages } = await plugin.stream('List', { resource });
+  assert.deepEqual(messages[0].entries.map(({ name }) => name), ['thing-1.0.0.tgz']);
+  assert.equal(storage.requests[0].headers.accept, 'application/json');
+});
+
+test('a mirror whose document names npm’s own registry is asked itself', async (t) => {
+  const serve = (request, response, { packages }) => !isTarball(request)
+    && response.end(JSON.stringify(packument('thing', packages.thing, 1)).replaceAll('http://127.0.0.1:1/', 'https://registry.npmjs.org/'));
+  const { plugin, resource } = await setting(t, { serve });
+  assert.equal((await plugin.call('GetContentLength', { resource })).contentLength, bytes.length);
 });
 
 test('a body is Opened, chunks of at most 1 MiB at their places, and End', async (t) => {

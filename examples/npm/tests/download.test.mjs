@@ -114,6 +114,12 @@ test('a private package needs the right token, and no message shows one', async 
   assert.ok(!right.stderr.includes(registry.token));
 });
 
+test('at the level debug the plugin tells what it asked', async (t) => {
+  const room = makeRoom(t);
+  const { stderr } = await dfget(room, ['-u', url('many'), '-O', 'out', '--log-level', 'debug']);
+  assert.match(stderr, /asked method="GET" status=200 url=\S+many" plugin="d7y-resource-plugin-npm"/);
+});
+
 test('credentials come from ~/.npmrc in each of npm’s forms', async (t) => {
   const room = makeRoom(t);
   const { host, user, password, token } = registry;
