@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	webdav "github.com/rclone/rclone/backend/webdav/api"
@@ -50,7 +51,7 @@ func statusOf(err error, asked string, otherwise codes.Code) error {
 
 // codeOf goes from the certain to the probable: what rclone says, what the protocol said, what the text tells.
 func codeOf(err error, otherwise codes.Code) codes.Code {
-	for _, code := range []func(error) codes.Code{codeOfContext, codeOfRclone, codeOfProtocol, codeOfTrust, codeOfNetwork} {
+	for _, code := range []func(error) codes.Code{codeOfContext, codeOfRclone, codeOfProtocol, codeOfTrust, codeOfNetwork, codeOfLogin} {
 		if code := code(err); code != codes.OK {
 			return code
 		}
@@ -82,6 +83,7 @@ func codeOfRclone(err error) codes.Code {
 	}{
 		{fs.ErrorObjectNotFound, codes.NotFound},
 		{fs.ErrorDirNotFound, codes.NotFound},
+		{syscall.ENOTDIR, codes.NotFound},
 		{fs.ErrorIsDir, codes.InvalidArgument},
 		{fs.ErrorIsFile, codes.InvalidArgument},
 		{fs.ErrorNotAFile, codes.InvalidArgument},
@@ -169,10 +171,21 @@ func codeOfTrust(err error) codes.Code {
 }
 
 func codeOfNetwork(err error) codes.Code {
-	var network net.Error
-	if errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		fserrors.IsRetryError(err) || fserrors.ShouldRetry(err) {
+	// Not net.Error: the errors of local files have its methods, too.
+	var connection *net.OpError
+	var name *net.DNSError
+	if errors.As(err, &connection) || errors.As(err, &name) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || fserrors.IsRetryError(err) || fserrors.ShouldRetry(err) {
 		return codes.Unavailable
+	}
+	return codes.OK
+}
+
+// codeOfLogin takes an FTP server that was reached and said no for one that refuses the user: the library loses the
+// number where the name alone was enough.
+func codeOfLogin(err error) codes.Code {
+	if strings.Contains(err.Error(), "failed to make FTP connection") {
+		return codes.Unauthenticated
 	}
 	return codes.OK
 }

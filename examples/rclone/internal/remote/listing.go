@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"path"
 	"time"
 
@@ -29,20 +28,27 @@ func (r *Remotes) List(ctx context.Context, location Location, yield func([]Entr
 	if err != nil {
 		return err
 	}
-	listing := listing{storage: storage, seen: map[string]bool{}}
+	listing := listing{storage: storage, location: location, seen: map[string]bool{}}
 	err = walk(ctx, storage, location.Path, func(found fs.DirEntries) error {
+		if listing.isOfFile(ctx, found) {
+			return noDirectory(location)
+		}
 		return yield(listing.entries(ctx, found))
 	})
 	if err == nil && !listing.any && storage.Features().BucketBased && location.Path != "" {
 		// An object store has no empty directories: there is nothing of that name, or an object.
 		err = fs.ErrorDirNotFound
 	}
-	if errors.Is(err, fs.ErrorDirNotFound) {
-		if _, missing := storage.NewObject(ctx, location.Path); missing == nil {
-			return status.Errorf(codes.InvalidArgument, "%q is no directory", location)
-		}
+	failure := Failure(location, err)
+	// Storages have many words for "that is a file", some of them unknown here.
+	if code := status.Code(failure); (code == codes.NotFound || code == codes.Internal) && listing.isFile(ctx) {
+		return noDirectory(location)
 	}
-	return Failure(location, err)
+	return failure
+}
+
+func noDirectory(location Location) error {
+	return status.Errorf(codes.InvalidArgument, "%q is a file, no directory", location)
 }
 
 // walk lists one level, page by page where the storage has pages.
@@ -58,10 +64,25 @@ func walk(ctx context.Context, storage fs.Fs, path string, yield fs.ListRCallbac
 }
 
 type listing struct {
-	storage fs.Fs
-	any     bool
+	storage  fs.Fs
+	location Location
+	any      bool
 	// seen has names only of storages where one may come twice: an object and a "directory" may share it.
 	seen map[string]bool
+}
+
+// isOfFile tells that an FTP server was asked to list a file, and did: the file is the only entry.
+func (l *listing) isOfFile(ctx context.Context, found fs.DirEntries) bool {
+	if l.any || len(found) != 1 || path.Base(found[0].Remote()) != path.Base(l.location.Path) {
+		return false
+	}
+	_, isObject := found[0].(fs.Object)
+	return isObject && l.isFile(ctx)
+}
+
+func (l *listing) isFile(ctx context.Context) bool {
+	_, err := l.storage.NewObject(ctx, l.location.Path)
+	return err == nil
 }
 
 func (l *listing) entries(ctx context.Context, found fs.DirEntries) []Entry {

@@ -38,7 +38,7 @@ func (s *Source) Download(request *pb.DownloadRequest, stream downloadStream) er
 	}
 	defer opened.body.discard()
 	// Some storages say with the body what they are going to serve; that may be newer than what was found before.
-	if !isEmpty(facts.Validator) && !sameVersion(facts.Validator, validatorOf(ctx, object)) {
+	if !servesVersion(ctx, object, facts) {
 		return changed(object, "changed while it was opened")
 	}
 	if err := stream.Send(opened.message()); err != nil {
@@ -52,6 +52,16 @@ func (s *Source) Download(request *pb.DownloadRequest, stream downloadStream) er
 		return err
 	}
 	return stream.Send(&pb.DownloadResponse{Event: &pb.DownloadResponse_End{End: &pb.End{Total: total}}})
+}
+
+// servesVersion tells whether an opened object still has the facts from before. A length that was unknown then may be
+// known now.
+func servesVersion(ctx context.Context, object *remote.Object, facts *pb.Metadata) bool {
+	if facts.ContentLength != nil && object.Size() != int64(facts.GetContentLength()) {
+		return false
+	}
+	changed, known := object.ModTime(ctx)
+	return isEmpty(facts.Validator) || (known && changed.UnixMilli() == facts.Validator.GetLastModified())
 }
 
 // verify looks once more whether the storage still has the version that was opened: most storages read the file that
