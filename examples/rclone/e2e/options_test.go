@@ -99,14 +99,6 @@ func TestAWrongDigestIsFound(t *testing.T) {
 	h.succeeds("--digest", "sha256:"+digest(t, filepath.Join(tree, large)), "rclone://tree/"+large, "-O", "output")
 }
 
-func TestAnEncryptedRemoteIsReadInClearText(t *testing.T) {
-	h, tree := newHost(t), newTree(t)
-	// Names stay as they are; the content is the ciphertext of nothing that crypt has written, which it must notice.
-	h.config("[vault]\ntype = crypt\nremote = " + tree + "\nfilename_encryption = off\nsuffix = none\npassword = " +
-		obscure.MustObscure("x") + "\n")
-	h.fails(24, []string{"vault:" + large}, "rclone://vault/"+large, "-O", "output")
-}
-
 func TestTheUsersConfigurationIsNotWritten(t *testing.T) {
 	h, tree := newHost(t), newTree(t)
 	// Of a remote without shell_type rclone would save what it found out.
