@@ -69,6 +69,17 @@ func TestAnErrorOfTheClosingIsAnError(t *testing.T) {
 	}
 }
 
+func TestAReaderThatHangsDoesNotHoldACancelledCall(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	b := newBody(reader{Reader: readFunc(func([]byte) (int, error) { <-hang; return 0, io.EOF })})
+	cancelled, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if _, _, err := next(cancelled, b.pieces(cancelled, -1)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAClosingThatHangsDoesNotHoldACancelledCall(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)

@@ -22,8 +22,10 @@ func bucket(t *testing.T, objects map[string][]byte) client {
 	if err := objectStore.CreateBucket("b"); err != nil {
 		t.Fatal(err)
 	}
+	// The time that an uploader wrote down is not that of the version.
+	meta := map[string]string{"X-Amz-Meta-Mtime": "1000000000.5"}
 	for key, content := range objects {
-		if _, err := objectStore.PutObject("b", key, nil, bytes.NewReader(content), int64(len(content)), nil); err != nil {
+		if _, err := objectStore.PutObject("b", key, meta, bytes.NewReader(content), int64(len(content)), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
