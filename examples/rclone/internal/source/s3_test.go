@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -70,6 +71,9 @@ func TestAnObjectStoreIsListedAsATree(t *testing.T) {
 	if told := answer.GetMetadata(); listed.GetValidator().GetEtag() == "" ||
 		listed.GetValidator().GetEtag() != told.GetValidator().GetEtag() {
 		t.Errorf("%v in the listing, %v else", listed, told)
+	}
+	if when := time.UnixMilli(listed.GetValidator().GetLastModified()); time.Since(when) > time.Hour {
+		t.Errorf("the time of the upload is %v", when)
 	}
 }
 
