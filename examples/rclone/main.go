@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -38,8 +39,10 @@ func main() {
 		log.Error(err.Error())
 		os.Exit(1)
 	}
-	// rclone would end the process at the first SIGINT, which a terminal sends to the host and its plugins alike.
+	// A terminal sends SIGINT to the host and its plugins alike, and when to end is the host's decision. rclone would end
+	// the process at the first one, and go-plugin ignores it only from some time after the handshake line on.
 	atexit.IgnoreSignals()
+	signal.Ignore(os.Interrupt)
 	remote.Prepare(log)
 
 	served := &servedPlugin{service: source.New(source.Build{Commit: buildCommit, Time: buildTime}, log)}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -10,6 +11,7 @@ import (
 )
 
 func TestAPanicIsAnErrorOfItsCallAlone(t *testing.T) {
+	silence(t)
 	_, err := recoverUnary(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: "/x/Unary"},
 		func(context.Context, any) (any, error) { panic("oops") })
 	if status.Code(err) != codes.Internal {
@@ -20,4 +22,16 @@ func TestAPanicIsAnErrorOfItsCallAlone(t *testing.T) {
 	if status.Code(err) != codes.Internal {
 		t.Errorf("%v", err)
 	}
+}
+
+// silence keeps the stacks, which are meant for the host's log, out of that of the tests.
+func silence(t *testing.T) {
+	t.Helper()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := os.Stderr
+	os.Stderr = null
+	t.Cleanup(func() { os.Stderr = before; _ = null.Close() })
 }

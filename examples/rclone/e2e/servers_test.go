@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rclone/rclone/fs/config/obscure"
 )
@@ -79,8 +80,12 @@ func serveConnection(t *testing.T, connection *net.TCPConn, server *exec.Cmd) {
 		panic(err)
 	}
 	_ = file.Close()
-	// It ends with its connection, at the latest when the plugin ends.
-	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	// It ends with its connection, which ends with the plugin. To kill it would leave its own children behind.
+	t.Cleanup(func() {
+		late := time.AfterFunc(5*time.Second, func() { _ = server.Process.Kill() })
+		defer late.Stop()
+		_ = server.Wait()
+	})
 }
 
 // startSSH runs OpenSSH with keys of its own, and answers two remotes: box, and stranger, whose key it does not know.
