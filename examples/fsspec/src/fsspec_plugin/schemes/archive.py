@@ -7,6 +7,7 @@ import lzma
 import os
 import stat
 import struct
+import time
 import zlib
 from contextlib import suppress
 from gzip import BadGzipFile
@@ -129,7 +130,7 @@ class ZipContent(Content):
 
     def _resource(self, found):
         digest = ("crc32", f"{found['CRC']:08x}")
-        return Resource(length=found["size"], etag=self._etag(found), digests=(digest,))
+        return Resource(length=found["size"], modified=_local(found["date_time"]), etag=self._etag(found), digests=(digest,))
 
 
 class TarContent(Content):
@@ -138,6 +139,8 @@ class TarContent(Content):
 
         super().__init__(archive)
         self._fs = TarFileSystem(self._file, compression=self._compression(), skip_instance_cache=True)
+        # As `tar -c .` names them.
+        self._fs.index = dict(_renamed(name, entry) for name, entry in self._fs.index.items() if name != ".")
 
     def _compression(self):
         """fsspec goes by the name, and does not know .tgz."""
@@ -145,16 +148,35 @@ class TarContent(Content):
         return next((compression for magic, compression in MAGIC.items() if start.startswith(magic)), None)
 
     def _regular(self, found):
-        member = self._member(found)
-        return member.isreg() or member.islnk() or member.issym()
-
-    def _member(self, found):
-        return self._fs.tar.getmember(self._fs.index[found["name"]][2])
+        """Links are what they lead to, as fsspec reads them; those to directories or to nothing are not."""
+        tar, seen = self._fs.tar, set()
+        member = tar.getmember(self._fs.index[found["name"]][2])
+        while (member.islnk() or member.issym()) and member.name not in seen:
+            seen.add(member.name)
+            try:
+                member = tar._find_link_target(member)
+            except KeyError:
+                return False
+        return member.isreg()
 
     def _resource(self, found):
         if not self._regular(found):
-            raise invalid(f"{found['name']} is neither a file nor a directory")
+            raise invalid(f"{found['name']} is neither a file nor a directory, nor a link to a file")
         return Resource(length=found["size"], modified=int(found["mtime"] * 1000), etag=self._etag(found))
+
+
+def _local(date_time):
+    """ZIP keeps local time, whosever that was; like other programs this one takes it for this machine's."""
+    try:
+        return int(time.mktime((*date_time, 0, 0, -1))) * 1000
+    except (OverflowError, ValueError):
+        return None
+
+
+def _renamed(name, entry):
+    name = name.removeprefix("./")
+    entry[0]["name"] = name
+    return name, entry
 
 
 def _version(found):
