@@ -2,6 +2,7 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from harness import plugin as plugins  # noqa: E402
 from harness import servers, tree  # noqa: E402
 from harness.host import Host  # noqa: E402
 
@@ -54,6 +56,25 @@ def host(tmp_path):
     return Host(tmp_path / "home")
 
 
+@pytest.fixture
+def directory():
+    """For a plugin without dfget. The path of a socket has to be short, which pytest's directories are not."""
+    with tempfile.TemporaryDirectory(prefix="plugin-") as path:
+        yield path
+
+
+@pytest.fixture
+def plugin_of(directory):
+    """A plugin that serves this scheme with these options."""
+    with ExitStack() as stack:
+        def start(scheme, options=()):
+            plugin = stack.enter_context(plugins.started(directory, scheme)).connect()
+            plugin.init(scheme, {name: str(value) for name, value in dict(options).items()})
+            return plugin
+
+        yield start
+
+
 @pytest.fixture(scope="session")
 def ssh_directory(tmp_path_factory):
     return tmp_path_factory.mktemp("ssh")
@@ -96,12 +117,6 @@ def tarred(root, shared):
     return Storage(f"tar://{shared}/tree.tgz!/")
 
 
-@pytest.fixture(scope="session")
-def own(zipped):
-    """The file by its own name, fsspec://."""
-    return Storage(zipped.root.replace("zip:", "fsspec:"), {"protocol": "zip"})
-
-
-@pytest.fixture(params=["sftp", "ftp", "vsftpd", "zipped", "tarred", "own"])
+@pytest.fixture(params=["sftp", "ftp", "vsftpd", "zipped", "tarred"])
 def storage(request):
     return request.getfixturevalue(request.param)

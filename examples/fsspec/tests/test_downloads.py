@@ -125,3 +125,18 @@ def test_tls_between_host_and_plugin_makes_no_difference(storage, host, root, tm
     outcome = host.run(storage.url(tree.LARGE), "-O", tmp_path / "copy", "--plugin-mtls", options=storage.options)
     assert outcome.status == 0, outcome.stderr
     assert digest(tmp_path / "copy") == digest(root / tree.LARGE)
+
+
+def test_the_file_by_its_own_name_serves_what_an_option_says(zipped, host, root, tmp_path):
+    url = zipped.url("sub/deep/leaf").replace("zip:", "fsspec:")
+    outcome = host.run(url, "-O", tmp_path / "copy", options={"protocol": "zip"})
+    assert outcome.status == 0, outcome.stderr
+    assert digest(tmp_path / "copy") == digest(root / "sub/deep/leaf")
+    assert "the option protocol is required" in host.run(url, "-O", tmp_path / "other").stderr
+
+
+def test_dfget_lists_a_plugin_for_each_scheme(host):
+    outcome = host.run("plugin", "--json")
+    assert outcome.status == 0, outcome.stderr
+    for scheme in ("fsspec", "ftp", "ftps", "github", "sftp", "smb", "tar", "zip"):
+        assert f'"name":"{scheme}"' in outcome.stdout.replace(" ", "")
