@@ -1,10 +1,11 @@
 """Real servers on ports that the system chose. OpenSSH's and vsftpd are started a connection at a time, as inetd did."""
 import getpass
 import os
+import signal
 import socketserver
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import programs
@@ -37,11 +38,33 @@ class Inetd(socketserver.ThreadingTCPServer):
         # A shutdown would be that of the process too.
         self.close_request(request)
 
+    def running(self):
+        """The process ids of the connections, with what they started: sshd has a process for the session."""
+        found = [process.pid for process in self._processes if process.poll() is None]
+        for pid in found:
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            found += map(int, children.read_text().split() if children.exists() else [])
+        return found
+
     def end_connections(self):
+        for pid in self.running():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for process in self._processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.wait()
+
+    @contextmanager
+    def hanging(self):
+        """Its connections stay, and nothing comes through them."""
+        stopped = self.running()
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

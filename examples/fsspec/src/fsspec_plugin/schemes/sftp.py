@@ -67,12 +67,9 @@ class Sftp:
     def _log_in(self, arguments):
         client = paramiko.SSHClient()
         # fsspec trusts whoever answers; here the host key is one that is known, unless the user says otherwise.
+        client.load_system_host_keys(self._known_hosts)
         if self._policy == "auto_add":
             client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-        elif self._known_hosts:
-            client.load_system_host_keys(self._known_hosts)
-        else:
-            client.load_system_host_keys()
         try:
             client.connect(**arguments)
         except BaseException:
@@ -93,6 +90,9 @@ class Sftp:
             case paramiko.SSHException() if "not found in known_hosts" in str(error):
                 return Fault(StatusCode.UNAUTHENTICATED, "the server's host key is not known: add it to ~/.ssh/known_hosts "
                              "(ssh-keyscan) or to the file of the option known_hosts, or set host_key_policy=auto_add")
+            case paramiko.SSHException() if "Invalid key" in str(error):
+                return Fault(StatusCode.UNAUTHENTICATED, "the private key cannot be opened: it is damaged, or the option "
+                             "passphrase is wrong")
             case paramiko.SSHException() if "No authentication methods available" in str(error):
                 return Fault(StatusCode.UNAUTHENTICATED, "there are no credentials: set the options username and password "
                              "or key_filename")
