@@ -69,6 +69,7 @@ def plugin_of(directory):
     with ExitStack() as stack:
         def start(scheme, options=()):
             plugin = stack.enter_context(plugins.started(directory, scheme)).connect()
+            stack.callback(lambda: (plugin.process.kill(), print(plugin.process.stderr.read().decode())))
             plugin.init(scheme, {name: str(value) for name, value in dict(options).items()})
             return plugin
 
@@ -108,6 +109,13 @@ def vsftpd(root, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def smb(root, tmp_path_factory):
+    with servers.samba(tmp_path_factory.mktemp("samba"), root) as server:
+        right = {"username": server.user, "password": "s3cret word", "port": server.port}
+        yield Storage("smb://127.0.0.1/tree/", right, right | {"password": "hunter2hunter2"})
+
+
+@pytest.fixture(scope="session")
 def zipped(root, shared):
     return Storage(f"zip://{shared}/tree.zip!/")
 
@@ -117,6 +125,6 @@ def tarred(root, shared):
     return Storage(f"tar://{shared}/tree.tgz!/")
 
 
-@pytest.fixture(params=["sftp", "ftp", "vsftpd", "zipped", "tarred"])
+@pytest.fixture(params=["sftp", "ftp", "vsftpd", "smb", "zipped", "tarred"])
 def storage(request):
     return request.getfixturevalue(request.param)

@@ -41,4 +41,6 @@ class Source:
                 log.exception("nobody foresaw this error, asked for %s", path)
                 told = Fault(StatusCode.INTERNAL, f"an error that the plugin did not foresee, asked for {path}: "
                                                   f"{type(error).__name__}: {error}")
+            elif told is not error:
+                log.debug("told as %s", told.code.name, exc_info=error)
             raise told from error

@@ -2,13 +2,15 @@
 import getpass
 import os
 import signal
+import socket
 import socketserver
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from . import programs
+from . import plugin, programs
 
 
 class Inetd(socketserver.ThreadingTCPServer):
@@ -135,25 +137,64 @@ xferlog_enable=NO
 
 
 @contextmanager
-def pyftpd(root, certificate=None):
+def pyftpd(root, certificate="", rights="elr"):
     """With the user `ada` and the password `s3cret word`; with `certificate`, a PEM file, TLS is required."""
-    from pyftpdlib.authorizers import DummyAuthorizer
-    from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
-    from pyftpdlib.log import config_logging
-    from pyftpdlib.servers import ThreadedFTPServer
-
-    config_logging(level="CRITICAL")
-    authorizer = DummyAuthorizer()
-    authorizer.add_user("ada", "s3cret word", str(root), perm="elr")
-    base = TLS_FTPHandler if certificate else FTPHandler
-    handler = type("Handler", (base,), {"authorizer": authorizer, "auth_failed_timeout": 0})
-    if certificate:
-        handler.certfile, handler.tls_control_required, handler.tls_data_required = str(certificate), True, True
-    server = ThreadedFTPServer(("127.0.0.1", 0), handler)
-    server.port = server.socket.getsockname()[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"timeout": 0.05, "handle_exit": False}, daemon=True)
-    thread.start()
+    program = [sys.executable, "-B", Path(__file__).with_name("ftpd.py"), root, rights, certificate]
+    process = subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
-        yield server
+        process.port = int(process.stdout.readline())
+        yield process
     finally:
-        server.close_all()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def samba(directory, root):
+    """With the share `tree` and the user of the tests, whose password is `s3cret word`."""
+    program, passwords = programs.needed("smbd", "samba"), programs.needed("smbpasswd", "samba-common-bin")
+    for name in ("private", "state", "run"):
+        (directory / name).mkdir(mode=0o755)
+    with socket.socket() as free:
+        # smbd itself asks for no port of the system's choice.
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = directory / "smb.conf"
+    config.write_text(f"""\
+[global]
+smb ports = {port}
+interfaces = 127.0.0.1
+bind interfaces only = yes
+server role = standalone server
+disable netbios = yes
+load printers = no
+printing = bsd
+private dir = {directory}/private
+lock directory = {directory}/run
+state directory = {directory}/state
+cache directory = {directory}/state
+pid directory = {directory}/run
+ncalrpc dir = {directory}/run/ncalrpc
+log file = {directory}/log
+[tree]
+path = {root}
+read only = yes
+""")
+    user = getpass.getuser()
+    subprocess.run([passwords, "-c", config, "-a", "-s", user], input="s3cret word\ns3cret word\n", text=True, check=True, capture_output=True)
+    process = subprocess.Popen([program, "--foreground", "--no-process-group", "-s", config], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        plugin.until(lambda: _accepts(port), 10)
+        process.port, process.user = port, user
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _accepts(port):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False

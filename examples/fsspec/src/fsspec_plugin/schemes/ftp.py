@@ -111,6 +111,7 @@ class Session(FTPFileSystem):
         self.ftp = TlsSession(timeout=self.timeout, encoding=self.encoding, context=context)
         self.ftp.connect(self.host, self.port)
         self.ftp.login(*self.cred)
+        self.ftp.prot_p()
 
     def __del__(self):
         # fsspec's own fails where there was no connection.
@@ -190,6 +191,13 @@ class Connection(Storage):
         except (ftplib.error_temp, ftplib.error_perm) as error:
             if whole:
                 raise damaged(f"the server broke off {path}: {error}") from error
+        except (ftplib.Error, OSError, EOFError):
+            if whole:
+                raise
+            # The range is complete. There are servers that end the whole connection with the transfer.
+            self._ftp.close()
+            self._fs._connect()
+            self._ftp = self._fs.ftp
 
     def unchanged(self, path, resource):
         return Resource.file(self._ftp.size(path), self._modified(path)) == resource

@@ -9,6 +9,7 @@ from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
 import requests
+import urllib3
 from fsspec.implementations.github import GithubFileSystem
 from grpc import StatusCode
 
@@ -71,7 +72,7 @@ class Github:
                 return _refused(error.response, path)
             case requests.Timeout():
                 return Fault(StatusCode.UNAVAILABLE, f"GitHub did not answer in time, asked for {path}")
-            case requests.RequestException():
+            case requests.RequestException() | urllib3.exceptions.HTTPError():
                 return fault.lost(path, error)
         return None
 
