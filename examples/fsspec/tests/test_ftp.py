@@ -71,6 +71,15 @@ def test_links_are_listed_as_the_files_they_lead_to(vsftpd, plugin_of, shared):
     assert body(plugin, url + "/to-file") == b"content"
 
 
+def test_a_name_is_no_pattern(vsftpd, plugin_of, shared):
+    directory = shared / "ftp [1]*?"
+    directory.mkdir()
+    (directory / "what?*[1]").write_bytes(b"content")
+    plugin, url = plugin_of("ftp"), vsftpd.root.partition("/tmp/")[0].rstrip("/") + str(directory).replace(" ", "%20").replace("?", "%3F")
+    assert list(listing(plugin, url)) == ["what?*[1]"]
+    assert body(plugin, url + "/what%3F*[1]") == b"content"
+
+
 def test_a_file_that_may_not_be_read_is_refused_and_not_missing(root, plugin_of):
     with servers.pyftpd(root, rights="el") as server:
         plugin = plugin_of("ftp", {"username": "ada", "password": "s3cret word"})

@@ -94,6 +94,13 @@ def test_links_to_files_are_files_and_others_are_left_out(plugin_of, sftp, own_r
     assert refused(asked(plugin, own_url + "fifo"))[0] == "INVALID_ARGUMENT"
 
 
+def test_a_question_mark_is_a_part_of_a_name_where_it_is_written_so(plugin_of, sftp, own_root, own_url):
+    (own_root / "what?*[1]").write_bytes(b"content")
+    plugin = plugin_of("sftp", sftp.options)
+    assert list(listing(plugin, own_url)) == ["what?*[1]"]
+    assert body(plugin, own_url + "what%3F*[1]") == b"content"
+
+
 def test_a_name_that_is_not_utf_8_is_told_and_not_left_out(plugin_of, sftp, own_root, own_url):
     (own_root / os.fsdecode(b"latin-\xe9")).touch()
     code, text = refused(lambda: listing(plugin_of("sftp", sftp.options), own_url))

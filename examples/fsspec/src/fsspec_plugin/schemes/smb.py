@@ -1,15 +1,19 @@
 """smb://host/share/path: Windows and Samba shares, by fsspec's SMBFileSystem and smbprotocol.
 
-smbprotocol keeps one connection a server in the process and lets threads share it.
+By default smbprotocol has one connection a server in the process. Threads that share it run out of the credits that the
+server gives to a connection, so that here each has its own.
 """
-import errno
 import stat
+import threading
+import uuid
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 
 import smbclient
 from fsspec.implementations.smb import SMBFileSystem
 from grpc import StatusCode
 from smbprotocol import exceptions
+from smbprotocol.header import NtStatus
 
 from .. import fault, options
 from ..body import read_in_chunks
@@ -20,7 +24,9 @@ from .links import followed
 
 # Well below the 30 s after which dfget gives up itself.
 TIMEOUT = 15
-REFUSED = (exceptions.SMBAuthenticationError, exceptions.LogonFailure, exceptions.AccountRestriction)
+EPOCH = datetime.fromtimestamp(0, timezone.utc)
+LOGIN = threading.Lock()
+REFUSED = (exceptions.SMBAuthenticationError, exceptions.LogonFailure)
 
 
 class Smb:
@@ -51,6 +57,8 @@ class Smb:
 
     def fault(self, error, path):
         match error:
+            case exceptions.SMBOSError() if error.ntstatus == NtStatus.STATUS_OBJECT_NAME_INVALID:
+                return invalid(f"SMB has no names such as {path}")
             case exceptions.SMBOSError():
                 return fault.of(OSError(error.errno, error.strerror), path)
             case exceptions.SMBException() if isinstance(error, REFUSED):
@@ -64,21 +72,32 @@ class Smb:
         return None
 
 
+class ShareFileSystem(SMBFileSystem):
+    """fsspec's, with a connection of its own. Retries are the host's affair."""
+
+    def _connect(self):
+        self.own = {"connection_cache": {}}
+        with LOGIN:
+            # A server takes connections with the same one for channels of one session, and hands them about.
+            smbclient.ClientConfig(client_guid=uuid.uuid4())
+            smbclient.register_session(self.host, self.username, self.password, self._port, self.encrypt, self.timeout, **self.own)
+
+
 class Share(Storage):
     def __init__(self, arguments):
-        # share_access: others may read and write the file meanwhile. Retries are the host's affair.
-        self._fs = SMBFileSystem(**arguments, share_access="rw", register_session_retries=0, skip_instance_cache=True)
-        self._host, self._port = arguments["host"], arguments.get("port", 445)
-        self._after = None
+        # share_access: others may read and write the file meanwhile.
+        self._fs = ShareFileSystem(**arguments, share_access="rw", skip_instance_cache=True)
+        self._host = arguments["host"]
+        self._own = {"port": arguments.get("port", 445), **self._fs.own}
 
     def info(self, path):
-        return _resource(smbclient.stat(self._unc(path), port=self._port), path)
+        return _resource(smbclient.stat(self._unc(path), **self._own), path)
 
     def _unc(self, path):
         return f"\\\\{self._host}" + path.replace("/", "\\")
 
     def read(self, path, resource, start, length):
-        with self._fs.open(path, "rb", block_size=0) as file:
+        with self._fs.open(path, "rb", block_size=0, **self._fs.own) as file:
             file.seek(start)
             yield from read_in_chunks(file.read, length)
 
@@ -87,12 +106,18 @@ class Share(Storage):
 
     def entries(self, path):
         # fs.ls() asks for each entry once more.
-        listing = smbclient.scandir(self._unc(path), port=self._port)
+        listing = smbclient.scandir(self._unc(path), **self._own)
         found = ((entry.name, _listed(entry)) for entry in listing)
         return followed(found, lambda name: self.info(f"{path}/{name}"))
 
+    def abort(self):
+        self.close()
+
     def close(self):
-        """The connection is the process's."""
+        for connection in self._fs.own["connection_cache"].values():
+            with suppress(Exception):
+                # Without a farewell: the server may not answer.
+                connection.disconnect(close=False)
 
 
 def _resource(found, path):
@@ -100,11 +125,14 @@ def _resource(found, path):
         return DIRECTORY
     if not stat.S_ISREG(found.st_mode):
         raise invalid(f"{path} is neither a file nor a directory")
-    return Resource.file(found.st_size, int(found.st_mtime * 1000))
+    return Resource.file(found.st_size, found.st_mtime_ns // 1_000_000)
 
 
 def _listed(entry):
-    """None: a link, which has to be looked at."""
+    """What the listing tells. None: a link, which has to be looked at. entry.stat() would be a round trip, to port 445."""
     if entry.is_symlink():
         return None
-    return _resource(entry.stat(follow_symlinks=False), entry.name)
+    if entry.is_dir(follow_symlinks=False):
+        return DIRECTORY
+    written = entry.smb_info.last_write_time.replace(tzinfo=timezone.utc)
+    return Resource.file(entry.smb_info.end_of_file, (written - EPOCH) // timedelta(milliseconds=1))
