@@ -8,8 +8,8 @@ from grpc import StatusCode
 from .fault import Fault, changed, changed_while_read, damaged, is_directory
 from .resource import names_a_version
 
-# Measured through dfget with random bytes from memory: 256 KiB took the least processor time, 64 KiB and 1 MiB up to
-# half as much again (README.md, "Speed").
+# Measured through dfget with random bytes from memory: 256 KiB took the least processor time, 128 KiB and 1 MiB up
+# to half as much again (README.md, "How it is packed, and why").
 CHUNK = 256 * 1024
 # A storage that is slow has to show progress all the same: dfget gives up below 1 KiB/s in 30 s.
 SMALLEST = 32 * 1024

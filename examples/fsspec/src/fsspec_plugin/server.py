@@ -15,7 +15,7 @@ from .service import ResourceClient
 
 # A call holds a thread as long as it runs. PROTOCOL.md wants 100 streams at least, and Health answered beside them.
 # Blocking calls in threads, because all that fsspec has for these schemes blocks: grpc.aio, which would have to hand
-# each read to a thread and back, delivered half as much (see README.md, "Speed").
+# each read to a thread and back, delivered half as much (README.md, "How it is packed, and why").
 THREADS = 128
 
 
