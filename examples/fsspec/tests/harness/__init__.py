@@ -1,0 +1,1 @@
+"""What the tests share: dfget, the servers, the tree that they serve, a plugin without dfget."""
