@@ -90,16 +90,25 @@ fn run_by_hand_it_explains_itself() {
     assert!(text.contains("\nWith --debug it serves all the same"), "{text}");
 }
 
+/// A plugin that no host ends. It goes with this, also where a test fails.
+struct ByHand(Child);
+
+impl Drop for ByHand {
+    fn drop(&mut self) {
+        let _ = (self.0.kill(), self.0.wait());
+    }
+}
+
 /// Started by its author, with nothing of a host's in its environment but what `adapt` adds; and the line it wrote.
-fn start_by_hand(directory: &Path, adapt: impl FnOnce(&mut Command)) -> (Child, String) {
+fn start_by_hand(directory: &Path, adapt: impl FnOnce(&mut Command)) -> (ByHand, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_d7y-resource-plugin-d7yfs"));
     command.arg("--debug").env_clear().env("TMPDIR", directory);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     adapt(&mut command);
-    let mut child = command.spawn().unwrap();
+    let mut plugin = ByHand(command.spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    (child, line)
+    BufReader::new(plugin.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    (plugin, line)
 }
 
 /// Of the line the part that dfget is told, as a shell reads it.
@@ -113,30 +122,30 @@ fn reattach(line: &str) -> serde_json::Value {
 fn with_debug_it_serves_by_hand_and_says_where_until_ctrl_c_or_sigterm() {
     for signal in [Signal::INT, Signal::TERM] {
         let directory = tempfile::Builder::new().prefix("it's ").tempdir().unwrap();
-        let (mut child, line) = start_by_hand(directory.path(), |command| {
+        let (mut plugin, line) = start_by_hand(directory.path(), |command| {
             // What a host would say counts for nothing.
             command.env(names::CLIENT_CERT, "none").env(names::LIFE_LINE, names::LIFE_LINE_STDIN);
             command.stdin(Stdio::piped());
         });
         let told = reattach(&line);
         let config = &told["d7yfs"];
-        assert_eq!(config["Pid"], child.id());
+        assert_eq!(config["Pid"], plugin.0.id());
         let other = ["Protocol", "ProtocolVersion", "Test"].map(|key| config[key].to_string());
         assert_eq!(
             (other, &config["Addr"]["Network"]),
             (["\"grpc\"".into(), "1".into(), "true".into()], &"unix".into())
         );
-        drop(child.stdin.take());
+        drop(plugin.0.stdin.take());
         let socket = PathBuf::from(config["Addr"]["String"].as_str().unwrap());
         let private = socket.parent().unwrap().metadata().unwrap();
         assert_eq!(private.permissions().mode() & 0o777, 0o700);
         std::os::unix::net::UnixStream::connect(&socket).unwrap();
-        assert!(child.try_wait().unwrap().is_none());
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        assert!(ended(&mut child).success());
+        assert!(plugin.0.try_wait().unwrap().is_none());
+        kill_process(Pid::from_child(&plugin.0), signal).unwrap();
+        assert!(ended(&mut plugin.0).success());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "its directory goes with it");
         let mut text = String::new();
-        child.stderr.unwrap().read_to_string(&mut text).unwrap();
+        plugin.0.stderr.take().unwrap().read_to_string(&mut text).unwrap();
         assert!(text.starts_with("This plugin runs for debugging, until Ctrl-C."), "{text}");
     }
 }
@@ -144,13 +153,13 @@ fn with_debug_it_serves_by_hand_and_says_where_until_ctrl_c_or_sigterm() {
 #[test]
 fn by_hand_it_listens_in_the_directory_that_is_named() {
     let (temporary, named) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (mut child, line) = start_by_hand(temporary.path(), |command| {
+    let (mut plugin, line) = start_by_hand(temporary.path(), |command| {
         command.env(names::SOCKET_DIR, named.path());
     });
     let socket = reattach(&line)["d7yfs"]["Addr"]["String"].as_str().map(PathBuf::from).unwrap();
     assert_eq!(socket.parent(), Some(named.path()));
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    assert!(ended(&mut child).success() && !socket.exists() && named.path().exists());
+    kill_process(Pid::from_child(&plugin.0), Signal::TERM).unwrap();
+    assert!(ended(&mut plugin.0).success() && !socket.exists() && named.path().exists());
 }
 
 #[test]
