@@ -87,8 +87,8 @@ final class Download implements Outlet.Body<DownloadResponse> {
 
     private DownloadResponse opened(Span span, FileStatus status) throws Exception {
         boolean whole = span.length() == status.getLen();
-        // Asking for a digest takes a round trip to a datanode of each block: not once more for each part.
-        Metadata metadata = whole ? storage.metadata(location, status) : Version.of(status).metadata().build();
+        // Asking for a digest takes a round trip to a datanode of each block: once a file, not once a piece.
+        Metadata metadata = span.start() == 0 ? storage.metadata(location, status) : Version.of(status).metadata().build();
         return DownloadResponse.newBuilder()
                 .setOpened(Opened.newBuilder()
                         .setStatus(whole ? 200 : 206)

@@ -11,6 +11,7 @@ import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
 import java.nio.channels.ClosedChannelException;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import javax.security.sasl.SaslException;
 import org.apache.hadoop.fs.ChecksumException;
@@ -29,7 +30,11 @@ final class Failure {
     private static final int LONGEST = 500;
 
     /** Hadoop names the authentication that it wants in these, and throws the same class as for a lack of rights. */
-    private static final String[] NOT_WHO_BUT_HOW = {"SIMPLE authentication is not enabled", "Client cannot authenticate"};
+    private static final List<String> NOT_WHO_BUT_HOW =
+            List.of("SIMPLE authentication is not enabled", "Client cannot authenticate");
+
+    /** And this one for a path that goes through a file. */
+    private static final List<String> NO_SUCH_PATH = List.of("is not a directory");
 
     /** The first class that fits decides, so subclasses come first. */
     private static final Map<Class<? extends Throwable>, Status.Code> CODES = new LinkedHashMap<>();
@@ -78,8 +83,10 @@ final class Failure {
     }
 
     private static Status.Code code(Throwable thrown) {
-        if (thrown instanceof AccessControlException && wantsAuthentication(thrown)) {
+        if (thrown instanceof AccessControlException && says(thrown, NOT_WHO_BUT_HOW)) {
             return Status.Code.UNAUTHENTICATED;
+        } else if (thrown instanceof AccessControlException && says(thrown, NO_SUCH_PATH)) {
+            return Status.Code.NOT_FOUND;
         } else if (thrown instanceof RemoteException remote && remote.getClassName().endsWith("SafeModeException")) {
             return Status.Code.UNAVAILABLE;
         }
@@ -90,14 +97,9 @@ final class Failure {
                 .orElse(Status.Code.INTERNAL);
     }
 
-    private static boolean wantsAuthentication(Throwable thrown) {
+    private static boolean says(Throwable thrown, List<String> parts) {
         String message = String.valueOf(thrown.getMessage());
-        for (String part : NOT_WHO_BUT_HOW) {
-            if (message.contains(part)) {
-                return true;
-            }
-        }
-        return false;
+        return parts.stream().anyMatch(message::contains);
     }
 
     /** The first line: a namenode sends its stack trace behind it. Hadoop adds the address of a wiki. */
