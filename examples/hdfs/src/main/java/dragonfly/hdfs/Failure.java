@@ -73,12 +73,14 @@ final class Failure {
         return code(cause).toStatus().withDescription(text(cause));
     }
 
-    /** The exception that the namenode threw, and the one that Hadoop's client wraps into an unchecked one. */
+    /** The exception that the namenode threw, or what Hadoop's client wraps into one that says nothing itself. */
     private static Throwable unwrapped(Throwable thrown) {
         if (thrown instanceof RemoteException remote) {
             return remote.unwrapRemoteException();
         }
-        boolean wrapper = thrown instanceof UncheckedIOException || thrown instanceof IllegalArgumentException;
+        boolean wrapper = thrown.getClass() == IOException.class
+                || thrown instanceof UncheckedIOException
+                || thrown instanceof IllegalArgumentException;
         return wrapper && thrown.getCause() instanceof IOException cause ? unwrapped(cause) : thrown;
     }
 
@@ -87,7 +89,7 @@ final class Failure {
             return Status.Code.UNAUTHENTICATED;
         } else if (thrown instanceof AccessControlException && says(thrown, NO_SUCH_PATH)) {
             return Status.Code.NOT_FOUND;
-        } else if (thrown instanceof RemoteException remote && remote.getClassName().endsWith("SafeModeException")) {
+        } else if (className(thrown).endsWith(".SafeModeException")) {
             return Status.Code.UNAVAILABLE;
         }
         return CODES.entrySet().stream()
@@ -95,6 +97,11 @@ final class Failure {
                 .map(Map.Entry::getValue)
                 .findFirst()
                 .orElse(Status.Code.INTERNAL);
+    }
+
+    /** A class of the namenode's that its clients do not have stays within the exception that brought it. */
+    private static String className(Throwable thrown) {
+        return thrown instanceof RemoteException remote ? remote.getClassName() : thrown.getClass().getName();
     }
 
     private static boolean says(Throwable thrown, List<String> parts) {

@@ -41,7 +41,6 @@ public final class Main {
             LifeLine.watch(end);
         }
         Handshake.print(Handshake.line(socket, tls == null ? "" : tls.certificate(), host.multiplexing()));
-        Warmth.spread();
         server.awaitTermination();
     }
 
