@@ -21,8 +21,8 @@ final class Dfget {
 
     final Path directory;
 
-    Dfget() throws IOException {
-        directory = Files.createTempDirectory("dfget");
+    Dfget(Path directory) {
+        this.directory = directory;
     }
 
     Path file(String name) {

@@ -10,16 +10,23 @@ import java.io.OutputStream;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.permission.FsPermission;
+import org.apache.hadoop.hdfs.DFSTestUtil;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** From a real HDFS, through the real dfget. */
 class DfgetTest {
@@ -28,8 +35,8 @@ class DfgetTest {
     private Dfget dfget;
 
     @BeforeEach
-    void aDirectoryOfItsOwn() throws IOException {
-        dfget = new Dfget();
+    void aDirectoryOfItsOwn(@TempDir Path directory) {
+        dfget = new Dfget(directory);
     }
 
     @Test
@@ -53,7 +60,7 @@ class DfgetTest {
         byte[] content = Cluster.write(Cluster.directory("range") + "/file", 3 * MEBIBYTE);
         Dfget.Run run = dfget.run("--range", "1048570-2097160", "-u", Cluster.url("/range/file"), "-O", "part");
         assertEquals(0, run.status(), run.stderr());
-        assertArrayEquals(java.util.Arrays.copyOfRange(content, 1048570, 2097161), Files.readAllBytes(dfget.file("part")));
+        assertArrayEquals(Arrays.copyOfRange(content, 1048570, 2097161), Files.readAllBytes(dfget.file("part")));
     }
 
     @Test
@@ -98,7 +105,7 @@ class DfgetTest {
             try (var in = Files.newInputStream(part)) {
                 in.readNBytes(first, 0, first.length);
             }
-            return !java.util.Arrays.equals(first, new byte[16]);
+            return !Arrays.equals(first, new byte[16]);
         } catch (IOException gone) {
             return false;
         }
@@ -195,7 +202,7 @@ class DfgetTest {
     @Test
     void a_block_that_is_damaged_everywhere_is_no_output() throws Exception {
         Cluster.write(Cluster.directory("damaged") + "/file", 3 * MEBIBYTE);
-        var block = org.apache.hadoop.hdfs.DFSTestUtil.getAllBlocks(Cluster.files(), Cluster.path("/damaged/file")).get(1);
+        var block = DFSTestUtil.getAllBlocks(Cluster.files(), Cluster.path("/damaged/file")).get(1);
         assertEquals(2, Cluster.shared().corruptBlockOnDataNodes(block.getBlock()));
         Dfget.Run run = dfget.run("--tries", "1", "-u", Cluster.url("/damaged/file"), "-O", "copy");
         assertEquals(30, run.status(), run.stderr());
@@ -211,7 +218,7 @@ class DfgetTest {
             byte[] content = Cluster.write(files, "/crc/file", 5 * MEBIBYTE + 77);
             Dfget.Run run = dfget.run("--json", "--opt", "digest=crc32", "-u", Cluster.url("/crc/file"), "-O", "copy");
             assertEquals(0, run.status(), run.stderr());
-            java.util.zip.CRC32 crc = new java.util.zip.CRC32();
+            CRC32 crc = new CRC32();
             crc.update(content);
             assertTrue(run.stdout().contains(String.format("\"verified\":\"crc32:%08x\"", crc.getValue())), run.stdout());
         }
@@ -247,11 +254,11 @@ class DfgetTest {
         }
     }
 
-    private static java.util.Set<String> names(Path root) throws IOException {
+    private static Set<String> names(Path root) throws IOException {
         try (Stream<Path> files = Files.walk(root)) {
             return files.filter(Files::isRegularFile)
                     .map(file -> root.relativize(file).toString())
-                    .collect(java.util.stream.Collectors.toCollection(java.util.TreeSet::new));
+                    .collect(Collectors.toCollection(TreeSet::new));
         }
     }
 

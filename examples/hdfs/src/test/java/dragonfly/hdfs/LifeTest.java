@@ -15,6 +15,9 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.GroupPrincipal;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -92,6 +95,31 @@ class LifeTest {
         builder.environment().put("PLUGIN_PROTOCOL_VERSIONS", "3,2");
         try (Plugin plugin = Plugin.start(builder, directory, null)) {
             assertTrue(plugin.line.startsWith("1|1|"), plugin.line);
+        }
+    }
+
+    @Test
+    void what_the_jvm_prints_to_stdout_is_not_on_the_hosts() throws Exception {
+        Path directory = Plugin.directory();
+        ProcessBuilder builder = Plugin.builder(directory);
+        builder.environment().put("JDK_JAVA_OPTIONS", "-XX:+PrintCommandLineFlags");
+        try (Plugin plugin = Plugin.start(builder, directory, null)) {
+            assertTrue(plugin.line.startsWith("1|1|unix|"), plugin.line);
+            assertTrue(plugin.stderr().contains("-XX:+UseSerialGC"), plugin.stderr());
+        }
+    }
+
+    @Test
+    void the_socket_is_given_to_the_group_that_the_host_names() throws Exception {
+        Path directory = Plugin.directory();
+        GroupPrincipal group = Files.readAttributes(directory, PosixFileAttributes.class).group();
+        ProcessBuilder builder = Plugin.builder(directory);
+        builder.environment().put("PLUGIN_UNIX_SOCKET_GROUP", group.getName());
+        try (Plugin plugin = Plugin.start(builder, directory, null)) {
+            Path socket = Path.of(plugin.line.split("\\|")[3]);
+            PosixFileAttributes attributes = Files.readAttributes(socket, PosixFileAttributes.class);
+            assertEquals("rw-rw----", PosixFilePermissions.toString(attributes.permissions()));
+            assertEquals(group, attributes.group());
         }
     }
 

@@ -68,8 +68,8 @@ class NameserviceTest {
 
     @Test
     @Order(1)
-    void a_nameservice_leads_to_the_active_namenode() throws Exception {
-        Dfget dfget = new Dfget();
+    void a_nameservice_leads_to_the_active_namenode(@TempDir Path directory) throws Exception {
+        Dfget dfget = new Dfget(directory);
         Dfget.Run run = run(dfget, "hdfs://ours/file");
         assertEquals(0, run.status(), run.stderr());
         assertArrayEquals(content, Files.readAllBytes(dfget.file("copy")));
@@ -77,8 +77,8 @@ class NameserviceTest {
 
     @Test
     @Order(2)
-    void a_url_without_a_namenode_means_the_default_of_the_site() throws Exception {
-        Dfget dfget = new Dfget();
+    void a_url_without_a_namenode_means_the_default_of_the_site(@TempDir Path directory) throws Exception {
+        Dfget dfget = new Dfget(directory);
         Dfget.Run run = run(dfget, "hdfs:///file");
         assertEquals(0, run.status(), run.stderr());
         assertArrayEquals(content, Files.readAllBytes(dfget.file("copy")));
@@ -86,18 +86,18 @@ class NameserviceTest {
 
     @Test
     @Order(3)
-    void the_namenode_on_standby_itself_is_22() throws Exception {
-        Dfget.Run run = run(new Dfget(), "hdfs://localhost:" + cluster.getNameNodePort(0) + "/file");
+    void the_namenode_on_standby_itself_is_22(@TempDir Path directory) throws Exception {
+        Dfget.Run run = run(new Dfget(directory), "hdfs://localhost:" + cluster.getNameNodePort(0) + "/file");
         assertEquals(22, run.status(), run.stderr());
         assertTrue(run.stderr().contains("standby"), run.stderr());
     }
 
     @Test
     @Order(4)
-    void a_nameservice_without_a_namenode_that_lives_is_22() throws Exception {
+    void a_nameservice_without_a_namenode_that_lives_is_22(@TempDir Path directory) throws Exception {
         cluster.shutdownNameNode(0);
         cluster.shutdownNameNode(1);
-        Dfget.Run run = run(new Dfget(), "hdfs://ours/file");
+        Dfget.Run run = run(new Dfget(directory), "hdfs://ours/file");
         assertEquals(22, run.status(), run.stderr());
     }
 }

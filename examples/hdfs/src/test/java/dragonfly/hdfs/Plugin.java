@@ -6,7 +6,6 @@ import dragonfly.plugin.resource.v1.ResourceClientGrpc;
 import dragonfly.plugin.resource.v1.ResourceClientGrpc.ResourceClientBlockingStub;
 import dragonfly.plugin.resource.v1.ResourceOuterClass.InitRequest;
 import io.grpc.ManagedChannel;
-import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyChannelBuilder;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -15,11 +14,15 @@ import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.unix.DomainSocketAddress;
 import io.netty.handler.ssl.SslContext;
 import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** The plugin as any host starts it: by its launcher, with the environment and the pipes of PROTOCOL.md. */
 final class Plugin implements AutoCloseable {
@@ -108,5 +111,10 @@ final class Plugin implements AutoCloseable {
             channel.shutdownNow();
         }
         process.destroyForcibly();
+        try (Stream<Path> all = Files.walk(directory)) {
+            all.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(File::delete);
+        } catch (IOException failure) {
+            throw new UncheckedIOException(failure);
+        }
     }
 }
