@@ -31,7 +31,7 @@ final class Failure {
 
     /** Hadoop names the authentication that it wants in these, and throws the same class as for a lack of rights. */
     private static final List<String> NOT_WHO_BUT_HOW =
-            List.of("SIMPLE authentication is not enabled", "Client cannot authenticate");
+            List.of("SIMPLE authentication is not enabled", "Client cannot authenticate", "fall back to SIMPLE auth");
 
     /** And this one for a path that goes through a file. */
     private static final List<String> NO_SUCH_PATH = List.of("is not a directory");

@@ -38,6 +38,9 @@ record Settings(Configuration configuration, Optional<String> user, boolean crc3
                         + "` is unknown; there are conf-dir, user, digest and conf.KEY, KEY being one of Hadoop's own");
             }
         }
+        if (options.containsKey("user") && "kerberos".equalsIgnoreCase(configuration.get("hadoop.security.authentication"))) {
+            throw SourceException.invalid("the option `user` is for clusters without Kerberos; with it the ticket says who asks");
+        }
         if (crc32) {
             configuration.set("dfs.checksum.combine.mode", "COMPOSITE_CRC");
         }

@@ -25,9 +25,14 @@ final class Storage {
     private final Settings settings;
     private final Map<String, DistributedFileSystem> clusters = new HashMap<>();
 
-    Storage(Settings settings) {
+    Storage(Settings settings) throws SourceException {
         this.settings = settings;
-        UserGroupInformation.setConfiguration(settings.configuration());
+        try {
+            UserGroupInformation.setConfiguration(settings.configuration());
+        } catch (IllegalArgumentException unusable) {
+            throw SourceException.invalid("Hadoop cannot log in as hadoop.security.authentication says, see /etc/krb5.conf: "
+                    + unusable.getMessage());
+        }
     }
 
     DistributedFileSystem cluster(Location location) throws IOException, InterruptedException, SourceException {
@@ -57,6 +62,7 @@ final class Storage {
     }
 
     private UserGroupInformation user() throws IOException {
+        // HADOOP_USER_NAME may be set where Kerberos decides; the option is refused there.
         boolean named = settings.user().isPresent() && !UserGroupInformation.isSecurityEnabled();
         return named
                 ? UserGroupInformation.createRemoteUser(settings.user().get())

@@ -75,15 +75,24 @@ class SettingsTest {
     }
 
     @Test
+    void a_user_is_refused_where_a_ticket_says_who_asks() {
+        Map<String, String> options = Map.of("user", "ada", "conf.hadoop.security.authentication", "kerberos");
+        String message = assertThrows(SourceException.class, () -> parse(options)).getMessage();
+        assertTrue(message.contains("`user`"), message);
+    }
+
+    @Test
     void a_directory_without_site_files_is_refused() {
-        String message = assertThrows(SourceException.class, () -> parse(Map.of("conf-dir", directory.toString()))).getMessage();
+        Map<String, String> options = Map.of("conf-dir", directory.toString());
+        String message = assertThrows(SourceException.class, () -> parse(options)).getMessage();
         assertTrue(message.contains("`conf-dir`"), message);
     }
 
     @Test
     void a_site_file_that_is_no_xml_is_refused() throws Exception {
         Files.writeString(directory.resolve("core-site.xml"), "<configuration><property>");
-        String message = assertThrows(SourceException.class, () -> parse(Map.of("conf-dir", directory.toString()))).getMessage();
+        Map<String, String> options = Map.of("conf-dir", directory.toString());
+        String message = assertThrows(SourceException.class, () -> parse(options)).getMessage();
         assertTrue(message.contains("core-site.xml"), message);
     }
 }
