@@ -243,7 +243,9 @@ class DfgetTest {
     @Test
     void a_tree_arrives_with_all_its_names() throws Exception {
         Map<String, byte[]> tree = new TreeMap<>();
-        for (String name : List.of("plain", "with space", "100%", "%41", "a+b", "q?x#y", "größe-中文", "sub/deeper/file", "sub/.hidden")) {
+        List<String> names = List.of(
+                "plain", "with space", "100%", "%41", "a+b", "q?x#y", "größe-中文", "sub/deeper/file", "sub/.hidden");
+        for (String name : names) {
             tree.put(name, Cluster.write("/tree/" + name, name.length() * 1000));
         }
         Dfget.Run run = dfget.run("-r", "-u", Cluster.url("/tree"), "-O", "copy");

@@ -25,6 +25,7 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -176,7 +177,11 @@ class ResourceServiceTest {
 
     @Test
     void a_cancelled_download_leaves_its_datanode() throws Exception {
-        Cluster.write(Cluster.directory("cancelled") + "/file", 24 * Cluster.BLOCK);
+        // One large block, so that the datanode is not through with it before.
+        try (OutputStream out = Cluster.files()
+                .create(Cluster.path(Cluster.directory("cancelled") + "/file"), true, 4096, (short) 1, 64 << 20)) {
+            out.write(new byte[64 << 20]);
+        }
         Context.CancellableContext context = Context.current().withCancellation();
         Iterator<DownloadResponse> events =
                 context.call(() -> plugin.stub().download(download("/cancelled/file").build()));
