@@ -72,6 +72,12 @@ impl<'a> Tree<'a> {
         path_of(url).rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether the query makes a tree of it, and its path leads to one of the directories in that.
+    #[must_use]
+    pub fn is_directory(url: &str) -> bool {
+        Tree::of_url(url).is_some_and(|tree| tree.name().is_none_or(|name| name == "empty" || name.starts_with('d')))
+    }
+
     /// Whether the query says of this file that it is another one than before.
     #[must_use]
     pub fn is_changed(url: &str) -> bool {
@@ -109,6 +115,8 @@ mod tests {
         assert_eq!(Tree::all(URL), all);
         assert_eq!(Tree::child(URL, "d0/f1"), "good://h/tree/d0/f1?files=2&dirs=1&depth=2&empty&size=5");
         assert_eq!(Tree::of_url("good://h/file?size=3"), None);
+        assert!(Tree::is_directory(URL) && Tree::is_directory(&Tree::child(URL, "d0")));
+        assert!(!Tree::is_directory(&Tree::child(URL, "d0/f1")) && !Tree::is_directory("good://h/d"));
     }
 
     #[test]
