@@ -21,6 +21,7 @@ use dfget::{
     report::{Reporter, Style},
     signals::{self, SIGPIPE, Signals},
     source::IN_TREE,
+    validation::Validation,
 };
 use futures_util::future::maybe_done;
 use tracing::Level;
@@ -119,6 +120,11 @@ async fn execute(
             locking.refused().for_each(|line| complain(&format!("dfget: {line}")));
             print(&if json { document(&locking.to_json()) } else { locking.to_string() })
         }
+        Command::Validate(subject) => {
+            let validation = Validation::run(&subject, registry).await?;
+            print(&if json { document(&validation.to_json()) } else { validation.table(colours_on(&io::stdout())) })?;
+            validation.verdict()
+        }
         Command::ShowSettings(settings) => {
             print(&if json { document(&settings.to_json()) } else { settings.to_string() })
         }
@@ -150,6 +156,11 @@ fn document(json: &serde_json::Value) -> String {
     format!("{json:#}\n")
 }
 
+/// Whether a person looks at it who has nothing against them: <https://no-color.org>.
+fn colours_on(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// `println!` panics where stdout is closed.
 fn print(text: &str) -> Result<(), Error> {
     let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
@@ -167,9 +178,8 @@ fn log_to(opts: &Opts, reporter: &Reporter) {
         .fold(Targets::new().with_default(opts.log_level), |filter, target| filter.with_target(target, Level::WARN))
         .with_target("plugin", opts.plugin_log_level);
     let stderr = reporter.stderr();
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let layer = tracing_subscriber::fmt::layer().without_time().with_writer(move || stderr.clone());
-    let layer = layer.with_ansi(io::stderr().is_terminal() && !no_color);
+    let layer = layer.with_ansi(colours_on(&io::stderr()));
     let subscriber = tracing_subscriber::registry().with(layer.with_target(false).with_filter(filter));
     // Nobody has set one before: `main` calls this once.
     let _ = tracing::subscriber::set_global_default(subscriber);
