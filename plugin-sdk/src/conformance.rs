@@ -254,7 +254,8 @@ async fn judge_resources(suite: &Suite, session: &Session, findings: &mut Findin
         download::judge_cancel(session, url, body, findings).await;
     }
     logs::provoke(session, url, findings).await;
-    told
+    // What cannot be downloaded cannot be gone on with.
+    told.filter(|_| body.is_some())
 }
 
 /// Panics unless the plugin breaks no rule, and names those that it breaks.

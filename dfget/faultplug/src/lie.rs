@@ -12,28 +12,32 @@
 //! | `shift` | the bytes of a range are those of another resource |
 //! | `beyond` | a range behind the end is an empty one |
 //! | `past-end` | a range that ends behind the end is refused |
+//! | `elsewhere` | a range begins a byte later |
 //! | `digest`, `digest-form` | the digest is another one; it is in capitals |
 //! | `empty` | an empty resource does not exist |
 //! | `directory` | a directory can be downloaded |
 //! | `file` | a file can be listed |
 //! | `tells` | it logs what it was asked for, header included |
-//! | `alone` | a second download at the same time is refused |
+//! | `alone` | a fifth download at the same time is refused |
 //! | `leak` | each download leaves a file open |
 //! | `cancel` | one that is cancelled ends all others |
 
 use std::{
     fs::File,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use faultplug::{Content, Tree, query};
-use plugin_sdk::{Cancelled, Digest, DownloadRequest, Error, Metadata, Range, Validator};
+use plugin_sdk::{Digest, DownloadRequest, Error, Metadata, Range, Validator};
 
 /// Downloads that run.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
 
-/// Whether one was cancelled.
-static CANCELLED: AtomicBool = AtomicBool::new(false);
+/// Downloads that were.
+static CANCELLED: AtomicU64 = AtomicU64::new(0);
+
+/// Downloads at the same time that are no others.
+const ALONE: u64 = 4;
 
 /// Answers that were given.
 static ANSWERS: AtomicU64 = AtomicU64::new(0);
@@ -79,8 +83,8 @@ pub(crate) fn begin(wanted: &DownloadRequest) -> Result<Running, Error> {
         return Err(Error::InvalidRequest("it is a directory".into()));
     }
     let running = Running::default();
-    if is(url, "alone") && running.others > 0 {
-        return Err(Error::unavailable("one at a time"));
+    if is(url, "alone") && running.others >= ALONE {
+        return Err(Error::unavailable("not so many at a time"));
     }
     Ok(running)
 }
@@ -93,6 +97,7 @@ pub(crate) fn range(url: &str, asked: Range, size: u64) -> Result<Range, Error> 
         Some("past-end") if end.is_some_and(|end| end > size) => {
             Err(Error::OutOfRange("the range ends behind the end".into()))
         }
+        Some("elsewhere") if asked.start > 0 => Range { start: asked.start + 1, ..asked }.within(size),
         _ => asked.within(size),
     }
 }
@@ -104,30 +109,37 @@ pub(crate) fn content(url: &str, start: u64) -> Content {
     Content { seed: content.seed + u64::from(shift), ..content }
 }
 
-/// What a chunk was sent to.
-pub(crate) fn sent(url: &str, sent: Result<(), Cancelled>) -> Result<(), Error> {
-    if is(url, "cancel") {
-        CANCELLED.fetch_or(sent.is_err(), Ordering::Relaxed);
-        if CANCELLED.load(Ordering::Relaxed) {
-            return Err(Error::unavailable("another one was cancelled"));
-        }
-    }
-    Ok(sent?)
-}
-
 /// A download, until it is dropped.
 pub(crate) struct Running {
     others: u64,
+    cancelled_before: u64,
+    is_complete: bool,
 }
 
 impl Default for Running {
     fn default() -> Self {
-        Self { others: RUNNING.fetch_add(1, Ordering::Relaxed) }
+        let others = RUNNING.fetch_add(1, Ordering::Relaxed);
+        Self { others, cancelled_before: CANCELLED.load(Ordering::Relaxed), is_complete: false }
+    }
+}
+
+impl Running {
+    /// Between two chunks.
+    pub(crate) fn go_on(&self, url: &str) -> Result<(), Error> {
+        match CANCELLED.load(Ordering::Relaxed) > self.cancelled_before && is(url, "cancel") {
+            true => Err(Error::unavailable("another one was cancelled")),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn complete(mut self) {
+        self.is_complete = true;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         RUNNING.fetch_sub(1, Ordering::Relaxed);
+        CANCELLED.fetch_add(u64::from(!self.is_complete), Ordering::Relaxed);
     }
 }

@@ -40,7 +40,14 @@ use plugin_sdk::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{attempt, lie, tree};
+use crate::{
+    attempt,
+    lie::{self, Running},
+    tree,
+};
+
+/// The one option that it has, without effect.
+const OPTION: &str = "key";
 
 /// Between two messages of a source that takes its time.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -73,7 +80,10 @@ fn open(name: &str, options: &Options) -> Result<Source, Error> {
             eprintln!("the licence has expired");
             std::process::exit(4)
         }
-        _ => Ok(Source),
+        _ => match options.keys().find(|key| *key != OPTION) {
+            Some(key) => Err(Error::InvalidRequest(format!("there is no option `{key}`"))),
+            None => Ok(Source),
+        },
     }
 }
 
@@ -121,8 +131,9 @@ impl ResourceClient for Source {
             opened.range.length = None;
         }
         let body = Body::produce(async move |sender| {
-            let _running = running;
-            produce(&url, range, &sender).await
+            produce(&url, range, &sender, &running).await?;
+            running.complete();
+            Ok(())
         });
         Ok(Download { opened, body })
     }
@@ -149,7 +160,7 @@ fn metadata(url: &str) -> Metadata {
     lie::told(url, metadata)
 }
 
-async fn produce(url: &str, range: Range, sender: &BodySender) -> Result<(), Error> {
+async fn produce(url: &str, range: Range, sender: &BodySender, running: &Running) -> Result<(), Error> {
     flood(url);
     let content = lie::content(url, range.start);
     let (chunk, fault) = (query::number(url, "chunk").unwrap_or(65_536).max(1), Fault::of_url(url));
@@ -165,7 +176,8 @@ async fn produce(url: &str, range: Range, sender: &BodySender) -> Result<(), Err
         }
         let stops = [Some(end), Some(at + chunk), fault.map(|fault| fault.at).filter(|stop| *stop > at)];
         let stop = stops.into_iter().flatten().min().unwrap_or(end);
-        lie::sent(url, sender.send(content.bytes(at..stop)).await)?;
+        sender.send(content.bytes(at..stop)).await?;
+        running.go_on(url)?;
         at = stop;
     }
 }

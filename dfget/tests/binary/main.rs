@@ -47,3 +47,4 @@ mod stream;
 mod surroundings;
 mod tree;
 mod trust;
+mod validate;

@@ -63,7 +63,7 @@ pub(super) async fn greet(process: &Process, limit: Duration) -> Result<Greeting
         (Ok(Some(greeting)), _) => Ok(greeting),
         (Err(found), _) => Err(NoGreeting::Wrong(found)),
         // stdout may be closed first.
-        (Ok(None), None) => match timeout(LAST_WORDS, process.ended_within(LAST_WORDS)).await.ok().flatten() {
+        (Ok(None), None) => match process.ended_within(LAST_WORDS).await {
             Some(ended) => Err(NoGreeting::Ended(ended)),
             None => Err(NoGreeting::Wrong(unfinished(process, limit))),
         },

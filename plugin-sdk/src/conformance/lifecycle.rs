@@ -128,14 +128,16 @@ fn judge_left(ended: &Ended, findings: &mut Findings) {
 
 /// All other ends, each of a process of its own.
 pub(super) async fn judge_ends(suite: &Suite, told: Option<&Told>, findings: &mut Findings) {
-    judge_sigterm(suite, findings).await;
     judge_without_life_line(suite, told, findings).await;
+    judge_sigterm(suite, findings).await;
     judge_life_line(suite, findings).await;
 }
 
 /// A host that offers more than there is, whose stdin says nothing.
 async fn judge_sigterm(suite: &Suite, findings: &mut Findings) {
-    let start = Start { stdin: Stdin::Null, versions: Some(VERSIONS), multiplex: true, ..Start::default() };
+    // One that watches every stdin would not get as far as its handshake line.
+    let stdin = if findings.holds("end.stdin") { Stdin::Null } else { Stdin::Held };
+    let start = Start { stdin, versions: Some(VERSIONS), multiplex: true, ..Start::default() };
     let Ok(process) = Process::start(suite, &start) else { return };
     match greet(&process, suite.limits.start).await {
         Ok(greeting) => {

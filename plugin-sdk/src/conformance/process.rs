@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -54,21 +54,31 @@ pub(super) enum Stdin {
     Null,
 }
 
-/// A running plugin. Dropping it kills its process group, and waits for nothing.
+/// A running plugin. Dropping it kills its process group, and waits for it.
 pub(super) struct Process {
     directory: Arc<tempfile::TempDir>,
     group: Arc<Group>,
-    ended: watch::Receiver<Option<Ended>>,
+    /// First that it did, then how.
+    end: watch::Receiver<End>,
+    /// Waits for it.
+    keeper: JoinHandle<()>,
     life_line: Mutex<Option<ChildStdin>>,
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
+}
+
+/// Of a process, from the moment it is seen.
+#[derive(Debug, Clone, Default)]
+struct End {
+    seen: bool,
+    /// Once it is cleared away.
+    ended: Option<Ended>,
 }
 
 /// How it ended.
 #[derive(Debug, Clone)]
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
-    at: Instant,
     /// What outlived it, in words.
     pub(super) left: Vec<String>,
 }
@@ -88,11 +98,11 @@ impl Process {
         let life_line = child.stdin.take().filter(|_| start.stdin == Stdin::Held);
         let stdout = receiver(child.stdout.take().map(OwnedFd::from))?;
         let stderr = receiver(child.stderr.take().map(OwnedFd::from))?;
-        let (ending, ended) = watch::channel(None);
+        let (ending, end) = watch::channel(End::default());
         let (kept, of_its_own) = (Arc::clone(&group), Arc::clone(&directory));
-        thread::spawn(move || ending.send_replace(kept.keep(child, of_its_own.path())));
+        let keeper = thread::spawn(move || kept.keep(child, of_its_own, &ending));
         let (stdout, stderr) = (Capture::of(stdout), Capture::of(stderr));
-        Ok(Self { directory, group, ended, life_line: Mutex::new(life_line), stdout, stderr })
+        Ok(Self { directory, group, end, keeper, life_line: Mutex::new(life_line), stdout, stderr })
     }
 
     /// `PLUGIN_UNIX_SOCKET_DIR`.
@@ -102,16 +112,15 @@ impl Process {
 
     /// How it ended, if it did within `limit` from now.
     pub(super) async fn ended_within(&self, limit: Duration) -> Option<Ended> {
-        let deadline = Instant::now() + limit;
-        let mut ended = self.ended.clone();
+        let mut end = self.end.clone();
+        timeout(limit, end.wait_for(|end| end.seen)).await.ok()?.ok()?;
         // What comes of the clearing does not count.
-        let waited = timeout(limit + GRACE + CLEARING, ended.wait_for(Option::is_some));
-        let known = waited.await.ok()?.ok()?.clone()?;
-        (known.at <= deadline).then_some(known)
+        let known = timeout(GRACE + CLEARING, end.wait_for(|end| end.ended.is_some())).await;
+        known.ok()?.ok()?.ended.clone()
     }
 
     pub(super) fn ending(&self) -> Option<Ended> {
-        self.ended.borrow().clone()
+        self.end.borrow().ended.clone()
     }
 
     pub(super) fn end_life_line(&self) {
@@ -141,8 +150,13 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// Whoever is interrupted must leave neither a process nor a directory; what was buried takes no time.
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+        let begun = Instant::now();
+        while !self.keeper.is_finished() && begun.elapsed() < CLEARING {
+            thread::sleep(TICK);
+        }
     }
 }
 
@@ -163,11 +177,11 @@ impl Group {
     }
 
     /// All of its life. As long as the leader is not reaped, the number of the group is its own.
-    fn keep(&self, mut child: Child, directory: &Path) -> Option<Ended> {
+    fn keep(&self, mut child: Child, directory: Arc<tempfile::TempDir>, ending: &watch::Sender<End>) {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(self.leader), options) {}
-        let at = Instant::now();
-        let left = self.left(directory);
+        ending.send_modify(|end| end.seen = true);
+        let left = self.left(directory.path());
         for process in &left {
             // It was there a moment ago, and named this directory.
             let _ = Pid::from_raw(process.pid).map(|pid| kill_process(pid, Signal::KILL));
@@ -175,8 +189,10 @@ impl Group {
         let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = kill_process_group(self.leader, Signal::KILL);
         *reaped = true;
-        let status = child.wait().ok()?;
-        Some(Ended { status, at, left: left.into_iter().map(|process| process.name).collect() })
+        let status = child.wait().expect("nobody else waits for it");
+        let left = left.into_iter().map(|process| process.name).collect();
+        drop(directory);
+        ending.send_modify(|end| end.ended = Some(Ended { status, left }));
     }
 
     /// Who is still there a moment after the leader's end.
