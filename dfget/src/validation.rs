@@ -215,12 +215,7 @@ async fn judge_sandbox(
     })
 }
 
-async fn serve(
-    subject: &Subject,
-    candidate: &Candidate,
-    options: &Options,
-    settings: &Settings,
-) -> Result<(), Error> {
+async fn serve(subject: &Subject, candidate: &Candidate, options: &Options, settings: &Settings) -> Result<(), Error> {
     let plugin = Plugin::start(candidate, options, settings).await?;
     let outcome = match &subject.url {
         Some(url) => download(&plugin, url).await,

@@ -20,7 +20,7 @@
 //! | `tells` | it logs what it was asked for, header included |
 //! | `alone` | a fifth download at the same time is refused |
 //! | `leak` | each download leaves a file open |
-//! | `cancel` | one that is cancelled ends all others |
+//! | `cancel` | many that are cancelled end all others |
 
 use std::{
     fs::File,
@@ -140,6 +140,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         RUNNING.fetch_sub(1, Ordering::Relaxed);
-        CANCELLED.fetch_add(u64::from(!self.is_complete), Ordering::Relaxed);
+        // One of few may have been cancelled long ago, by somebody who looked at its beginning alone.
+        let is_cancelled = !self.is_complete && self.others >= ALONE;
+        CANCELLED.fetch_add(u64::from(is_cancelled), Ordering::Relaxed);
     }
 }

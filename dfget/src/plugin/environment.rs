@@ -16,9 +16,7 @@ const PORTS: [(&str, &str); 2] = [(names::MIN_PORT, "10000"), (names::MAX_PORT, 
 /// AutoMTLS.
 pub(super) fn of_plugin(socket_dir: &Path, named: &[String], identity: Option<&Identity>) -> Vec<(OsString, OsString)> {
     let wanted = |name: &OsStr| {
-        name.to_str().is_some_and(|name| {
-            names::is_inherited(name) || named.iter().any(|wanted| wanted == name)
-        })
+        name.to_str().is_some_and(|name| names::is_inherited(name) || named.iter().any(|wanted| wanted == name))
     };
     let versions = APP_VERSIONS.map(|version| version.to_string()).join(",");
     let own: [(&str, &OsStr); 5] = [

@@ -300,12 +300,17 @@ const PATIENCE: [&str; 2] = ["--patience", "5"];
 fn a_plugin_by_the_book_breaks_no_rule() {
     let test = TestEnv::new();
     let plugin = test.install("good");
-    let (urls, plugin) = (["f?size=900000", "f?size=0", "t?files=2&dirs=1"].map(|rest| url("good", rest)), plugin.display());
+    let (urls, plugin) =
+        (["f?size=900000", "f?size=0", "t?files=2&dirs=1"].map(|rest| url("good", rest)), plugin.display());
     let line = format!("plugin validate {plugin} {} --empty {} --directory {} --strict", urls[0], urls[1], urls[2]);
     let words: Vec<&str> = line.split(' ').chain(PATIENCE).collect();
     let run = test.dfget(&words).run();
     run.succeeded();
-    assert!(run.stdout().ends_with("d7y-resource-plugin-good: 64 passed, 0 failed, 0 warnings, 2 skipped\n"), "{}", run.stdout());
+    assert!(
+        run.stdout().ends_with("d7y-resource-plugin-good: 64 passed, 0 failed, 0 warnings, 2 skipped\n"),
+        "{}",
+        run.stdout()
+    );
     assert!(run.stdout().contains("\npass  sandbox.default "), "{}", run.stdout());
 }
 
@@ -326,7 +331,11 @@ fn the_examples_break_no_rule() {
     let run = test.dfget(&words).args(&["--empty", "share:///empty", "--directory", "share:///tree", "--strict"]);
     let run = run.args(&PATIENCE).run();
     run.succeeded();
-    assert!(run.stdout().ends_with("d7y-resource-plugin-share: 65 passed, 0 failed, 0 warnings, 1 skipped\n"), "{}", run.stdout());
+    assert!(
+        run.stdout().ends_with("d7y-resource-plugin-share: 65 passed, 0 failed, 0 warnings, 1 skipped\n"),
+        "{}",
+        run.stdout()
+    );
 }
 
 #[test]

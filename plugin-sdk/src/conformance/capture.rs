@@ -1,11 +1,6 @@
 //! What a plugin writes to stdout or stderr: read for as long as it writes, kept up to a limit.
 
-use tokio::{
-    io::AsyncReadExt,
-    net::unix::pipe,
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::{io::AsyncReadExt, net::unix::pipe, sync::watch, task::JoinHandle};
 
 /// Bytes that are kept.
 const KEPT: usize = 4 * 1024 * 1024;

@@ -93,14 +93,22 @@ fn is_same(other: Result<Body, Fault>, body: &Body) -> Result<(), String> {
     if other.total == body.total && other.sha256 == body.sha256 {
         return Ok(());
     }
-    Err(format!("{} bytes with the sha256 {}, where {} with {} came before", other.total, other.sha256, body.total, body.sha256))
+    Err(format!(
+        "{} bytes with the sha256 {}, where {} with {} came before",
+        other.total, other.sha256, body.total, body.sha256
+    ))
 }
 
 /// Many are begun and cancelled, while one goes on.
 pub(super) async fn judge_cancel(session: &Session, url: &str, body: &Body, findings: &mut Findings) {
     if body.total < LONG_ENOUGH {
         for id in ["cancel.frees", "cancel.others"] {
-            findings.skip(id, format!("the resource is so short that nothing can be cancelled: name one of {LONG_ENOUGH} bytes or more"));
+            findings.skip(
+                id,
+                format!(
+                    "the resource is so short that nothing can be cancelled: name one of {LONG_ENOUGH} bytes or more"
+                ),
+            );
         }
         return;
     }

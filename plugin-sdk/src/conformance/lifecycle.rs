@@ -104,7 +104,10 @@ async fn shut_down(suite: &Suite, session: &Session, findings: &mut Findings) {
             judge_socket(session, findings);
         }
         (None, Ok(Err(status))) if status.code() == Code::Unimplemented => {
-            findings.skip("end.shutdown", "it has no plugin.GRPCController, so that hosts wait before they end it by signals");
+            findings.skip(
+                "end.shutdown",
+                "it has no plugin.GRPCController, so that hosts wait before they end it by signals",
+            );
         }
         (None, _) => _ = findings.fail("end.shutdown", format!("it lives {limit:?} later")),
     }
@@ -163,7 +166,8 @@ async fn judge_sigterm(suite: &Suite, findings: &mut Findings) {
 
 fn judge_stdin(died: Option<&Ended>, stdin: &str, process: &Process, findings: &mut Findings) -> bool {
     let words = || process.stderr.last_words();
-    let held = died.map_or(Ok(()), |ended| Err(format!("it ended ({}), where stdin is {stdin}{}", ended.status, words())));
+    let held =
+        died.map_or(Ok(()), |ended| Err(format!("it ended ({}), where stdin is {stdin}{}", ended.status, words())));
     findings.judge("end.stdin", held)
 }
 

@@ -2,9 +2,7 @@
 
 use plugin_proto::{
     UNKNOWN_CONTENT_LENGTH,
-    resource::{
-        self as proto, DownloadRequest, Metadata, Validator, download_response::Event,
-    },
+    resource::{self as proto, DownloadRequest, Metadata, Validator, download_response::Event},
 };
 use tonic::Code;
 
@@ -243,11 +241,7 @@ pub(super) async fn judge_restart(session: &Session, url: &str, told: &Told, fin
 }
 
 /// A resource that does not exist.
-pub(super) async fn judge_missing(
-    suite: &super::Suite,
-    session: &Session,
-    findings: &mut Findings,
-) {
+pub(super) async fn judge_missing(suite: &super::Suite, session: &Session, findings: &mut Findings) {
     let Some(url) = &suite.missing else {
         return findings.skip("error.not-found", "name a resource that does not exist");
     };

@@ -173,7 +173,8 @@ const LONGEST: usize = 1000;
 
 /// Control characters, and those that reorder what stands around them, are shown escaped.
 fn visible(character: char) -> impl Iterator<Item = char> {
-    let harmful = character.is_control() || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let harmful = character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let escaped = harmful.then(|| character.escape_default());
     (!harmful).then_some(character).into_iter().chain(escaped.into_iter().flatten())
 }

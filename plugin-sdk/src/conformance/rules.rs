@@ -225,13 +225,7 @@ pub const RULES: &[Rule] = &[
         "it serves GetContentLength, IsSupportRange, IsExpired and GetLastModified",
         "they can be answered from what GetMetadata knows",
     ),
-    rule(
-        "metadata.get",
-        Should,
-        "ResourceClient",
-        "it serves GetMetadata",
-        "it saves three round trips a download",
-    ),
+    rule("metadata.get", Should, "ResourceClient", "it serves GetMetadata", "it saves three round trips a download"),
     rule(
         "metadata.agree",
         Must,

@@ -208,7 +208,8 @@ impl Session {
             Err(Failed::Status(status)) => {
                 findings.pass("connection.grpc");
                 let code = name_of(status.code());
-                findings.skip("health.serving", format!("it has no health service ({code}), which go-plugin's hosts need"));
+                findings
+                    .skip("health.serving", format!("it has no health service ({code}), which go-plugin's hosts need"));
                 true
             }
             Err(Failed::Died(fact)) => findings.fail("life.serves", fact),
@@ -221,10 +222,7 @@ impl Session {
     }
 
     /// An answer in time, or why there is none.
-    pub(super) async fn ask<T>(
-        &self,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Result<T, Failed> {
+    pub(super) async fn ask<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failed> {
         self.ask_within(self.limits.answer, call).await
     }
 

@@ -15,7 +15,9 @@ fn anchor(heading: &str) -> String {
 }
 
 fn headings() -> HashSet<String> {
-    let titles = PROTOCOL.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let titles = PROTOCOL
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
     titles.map(anchor).chain(["restart".to_owned()]).collect()
 }
 
@@ -30,7 +32,16 @@ fn rows(text: &str, heading: &str) -> Vec<String> {
 fn the_table_of_protocol_md_is_that_of_the_code() {
     let expected: Vec<String> = RULES
         .iter()
-        .map(|rule| format!("| `{}` | {} | {} | [{}](#{}) |", rule.id, rule.level, rule.title, rule.section, anchor(rule.section)))
+        .map(|rule| {
+            format!(
+                "| `{}` | {} | {} | [{}](#{}) |",
+                rule.id,
+                rule.level,
+                rule.title,
+                rule.section,
+                anchor(rule.section)
+            )
+        })
         .collect();
     assert_eq!(rows(PROTOCOL, "Rules"), expected);
 }

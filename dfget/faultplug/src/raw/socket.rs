@@ -10,7 +10,7 @@ use plugin_proto::environment::CLIENT_CERT;
 use plugin_sdk::tls::{Identity, Peer};
 use rustix::net::{RecvFlags, recv};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::UnixStream,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -51,10 +51,12 @@ pub(super) fn accept(
 
 async fn begin(connection: UnixStream, acceptor: Option<TlsAcceptor>) -> io::Result<Connection> {
     let Some(acceptor) = acceptor else { return Ok(Connection::Plain(connection)) };
-    connection.readable().await?;
-    let mut first = [0];
-    recv(&connection, &mut first, RecvFlags::PEEK)?;
-    match first {
+    let peek = || {
+        let mut first = [0];
+        recv(&connection, &mut first, RecvFlags::PEEK)?;
+        Ok(first)
+    };
+    match connection.async_io(Interest::READABLE, peek).await? {
         [HANDSHAKE] => Ok(Connection::Tls(Box::new(acceptor.accept(connection).await?))),
         _ => Ok(Connection::Plain(connection)),
     }
