@@ -66,20 +66,22 @@ impl Subject {
         let mut suite = Suite::new(&candidate.path).scheme(&candidate.name).limits(self.limits(settings));
         suite = options.iter().fold(suite, |suite, (key, value)| suite.option(key, value));
         suite = settings.inherit.iter().fold(suite, Suite::inherit);
-        let resources: [(&Option<ResourceUrl>, fn(Suite, &str) -> Suite); 4] = [
-            (&self.url, |suite, url| suite.url(url)),
-            (&self.missing, |suite, url| suite.missing(url)),
-            (&self.empty, |suite, url| suite.empty(url)),
-            (&self.directory, |suite, url| suite.directory(url)),
-        ];
-        for (url, name) in resources {
-            suite = url.as_ref().map_or(suite.clone(), |url| name(suite, url.as_str()));
-        }
+        suite = name(suite, self.url.as_ref(), Suite::url);
+        suite = name(suite, self.missing.as_ref(), Suite::missing);
+        suite = name(suite, self.empty.as_ref(), Suite::empty);
+        suite = name(suite, self.directory.as_ref(), Suite::directory);
         if self.strict { suite.strict() } else { suite }
     }
 
     fn limits(&self, settings: &Settings) -> Limits {
         Limits { start: settings.start_timeout.mul_f64(self.patience), ..Limits::times(self.patience) }
+    }
+}
+
+fn name(suite: Suite, url: Option<&ResourceUrl>, name: fn(Suite, String) -> Suite) -> Suite {
+    match url {
+        Some(url) => name(suite, url.as_str().to_owned()),
+        None => suite,
     }
 }
 

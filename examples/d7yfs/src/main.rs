@@ -35,7 +35,7 @@ fn main() -> std::process::ExitCode {
 
 /// There is nothing to choose: an option is a mistake.
 fn open(options: Options) -> Result<D7yfs, Error> {
-    match options.keys().next() {
+    match options.into_keys().next() {
         Some(key) => Err(Error::InvalidRequest(format!("there is no option `{key}`"))),
         None => Ok(D7yfs),
     }

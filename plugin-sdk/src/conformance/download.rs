@@ -73,9 +73,10 @@ fn rule(name: &str) -> &'static str {
 /// At the start, in the middle, at the end.
 fn windows(length: Option<u64>) -> Vec<Range<u64>> {
     let window = |start: u64, length: u64| start..(start + WINDOW).min(length);
+    let one = |end: u64| std::iter::once(0..end).collect();
     match length {
-        None => vec![0..WINDOW],
-        Some(length) if length <= 3 * WINDOW => vec![0..length],
+        None => one(WINDOW),
+        Some(length) if length <= 3 * WINDOW => one(length),
         // Odd, as no part of a storage begins there.
         Some(length) => vec![window(0, length), window((length / 2) | 1, length), window(length - WINDOW, length)],
     }

@@ -100,7 +100,7 @@ fn within(place: &Range<u64>) -> Vec<Probe> {
 
 async fn judge_probe(session: &Session, url: &str, probe: &Probe, body: &Body, findings: &mut Findings) -> bool {
     let what = format!("from {}, {:?} bytes", probe.start, probe.length);
-    let part = match read(session, probe.request(url), &[probe.expected.clone()], &[]).await {
+    let part = match read(session, probe.request(url), std::slice::from_ref(&probe.expected), &[]).await {
         Ok(part) => part,
         Err(fault) => return judge_fault(&fault, &what, findings),
     };
