@@ -128,11 +128,9 @@ impl Findings {
         self.note(id, Outcome::Skip(why));
     }
 
-    /// Rules that have no outcome yet could not be looked at because of this.
+    /// Rules that have no outcome in the end could not be looked at because of this, the nearest reason that is known.
     pub(super) fn stop(&mut self, why: &str) {
-        if self.stopped.is_none() {
-            self.stopped = Some(why.to_owned());
-        }
+        self.stopped = Some(why.to_owned());
     }
 
     /// Whether nothing is known to be wrong with it.
