@@ -39,3 +39,29 @@ pub const LIFE_LINE_STDIN: &str = "stdin";
 /// Of dfget's own environment, not of a plugin's: which plugins run already, by scheme, in the JSON of go-plugin's
 /// `ReattachConfig`.
 pub const REATTACH: &str = "DFGET_REATTACH_PLUGINS";
+
+/// What a plugin inherits of its host's environment, where it is set, besides what begins with `LC_`.
+pub const INHERITED: [&str; 16] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+];
+
+/// Whether a plugin inherits the variable of this name.
+#[must_use]
+pub fn is_inherited(name: &str) -> bool {
+    INHERITED.contains(&name) || name.starts_with("LC_")
+}

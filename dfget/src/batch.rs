@@ -56,14 +56,6 @@ pub struct Batch {
     pub timeout: Option<Duration>,
 }
 
-impl Batch {
-    /// Whether there may be many downloads.
-    #[must_use]
-    pub fn has_many(&self) -> bool {
-        self.tree.recursive || self.wishes.len() > 1 || self.input_file.is_some()
-    }
-}
-
 /// One URL that the user names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {

@@ -13,7 +13,7 @@ pub use self::config::Effective;
 use self::{
     arguments::{
         Arguments, ConfigSubcommands, DownloadArguments, MessageArguments, OutputArguments, PluginArguments,
-        PluginSubcommands, Subcommands, TreeArguments,
+        PluginSubcommands, Subcommands, TreeArguments, ValidateArguments,
     },
     config::{Origin, Parsed, Refused, Surroundings},
     levels::Levels,
@@ -30,6 +30,7 @@ use crate::{
     report::Style,
     tree::{Filter, TreeOptions},
     url::ResourceUrl,
+    validation::Subject,
 };
 
 /// What the user wants done, and how.
@@ -63,6 +64,8 @@ pub enum Command {
     },
     /// `dfget plugin lock`
     Lock,
+    /// `dfget plugin validate PATH`
+    Validate(Box<Subject>),
     /// `dfget config`
     ShowSettings(Box<Effective>),
 }
@@ -78,6 +81,10 @@ impl Opts {
             let parts = |value: &str| [value.to_owned(), value.split(' ').next_back().unwrap_or_default().to_owned()];
             secrets.extend(header.flat_map(|(_, value)| parts(value)));
             secrets.extend(batch.wishes.iter().flat_map(|wish| wish.url.secrets()));
+        }
+        if let Command::Validate(subject) = &self.command {
+            secrets.extend(self.options.iter().map(|(_, value)| value.clone()));
+            secrets.extend(subject.urls().flat_map(ResourceUrl::secrets));
         }
         secrets
     }
@@ -98,7 +105,13 @@ impl Opts {
 
     fn read(words: &[OsString], surroundings: &Surroundings) -> Result<Self, Refused> {
         let mut parsed = Parsed::read(words, surroundings)?;
-        let all = parse_all("--opt", &parsed.arguments.download.options, values::pair)?.into_iter().collect();
+        let mut all = parse_all("--opt", &parsed.arguments.download.options, values::pair)?;
+        if let Some(Subcommands::Plugin { command: Some(PluginSubcommands::Validate(validate)) }) =
+            &parsed.arguments.command
+        {
+            all.extend(parse_all("--opt", &validate.options, values::pair)?);
+        }
+        let all = all.into_iter().collect();
         let options = SourceOptions { all, by_scheme: parsed.sources() };
         let rules = parsed.rules()?;
         let origin_of_levels = parsed.origin("log-level");
@@ -202,7 +215,18 @@ fn command_of(command: Subcommands, parsed: &Parsed) -> Result<Command, Error> {
         Subcommands::Plugin { command: None | Some(PluginSubcommands::List) } => Ok(Command::List),
         Subcommands::Plugin { command: Some(PluginSubcommands::Info { name }) } => Ok(Command::Info { name }),
         Subcommands::Plugin { command: Some(PluginSubcommands::Lock) } => Ok(Command::Lock),
+        Subcommands::Plugin { command: Some(PluginSubcommands::Validate(validate)) } => {
+            Ok(Command::Validate(Box::new(subject(validate)?)))
+        }
     }
+}
+
+fn subject(arguments: ValidateArguments) -> Result<Subject, Error> {
+    let ValidateArguments { path, url, missing, empty, directory, options: _, patience, strict, junit } = arguments;
+    let parsed = |text: Option<String>| text.map(|text| resource(&text)).transpose();
+    let (url, missing) = (parsed(url)?, parsed(missing)?);
+    let (empty, directory) = (parsed(empty)?, parsed(directory)?);
+    Ok(Subject { path, url, missing, empty, directory, patience, strict, junit })
 }
 
 fn batch(
@@ -290,11 +314,14 @@ fn refuse_contradictions(
 }
 
 fn wish(text: &str) -> Result<Wish, Error> {
-    let url = text.parse::<ResourceUrl>().map_err(|error| {
+    Ok(Wish { url: resource(text)?, output: None })
+}
+
+fn resource(text: &str) -> Result<ResourceUrl, Error> {
+    text.parse::<ResourceUrl>().map_err(|error| {
         let shown = escape::printable(crate::url::without_secrets(text));
         usage(format!("`{shown}` is no URL: {error}"), "a URL is SCHEME://HOST/PATH")
-    })?;
-    Ok(Wish { url, output: None })
+    })
 }
 
 fn usage(fact: impl Into<String>, hint: &str) -> Error {
@@ -386,6 +413,22 @@ mod tests {
         assert!(parse("plugin --json").unwrap().style.json);
         let info = parse("plugin info x --json").unwrap();
         assert!(matches!(info.command, Command::Info { .. }) && info.style.json);
+    }
+
+    #[test]
+    fn a_plugin_is_validated_with_its_resources_and_options() {
+        let line = "plugin validate ./p x://u:pw@h/a --missing x://h/b --opt root=/srv/test --patience 2.5 --strict";
+        let opts = parse(line).unwrap();
+        let Command::Validate(subject) = &opts.command else { panic!("another command") };
+        assert_eq!(subject.urls().map(ResourceUrl::as_str).collect::<Vec<_>>(), ["x://u:pw@h/a", "x://h/b"]);
+        assert_eq!((subject.patience, subject.strict, &subject.junit), (2.5, true, &None));
+        assert_eq!(opts.options.all["root"], "/srv/test");
+        for secret in ["/srv/test", "pw"] {
+            assert!(opts.secrets().contains(&secret.to_owned()), "{secret}");
+        }
+        for line in ["plugin validate", "plugin validate p nonsense", "plugin validate p x://h/a --patience 0"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

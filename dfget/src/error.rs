@@ -97,6 +97,14 @@ pub enum Error {
         /// What it did.
         fact: String,
     },
+    /// The conformance suite found rules that a plugin does not keep; each was told.
+    #[error("plugin {plugin} does not keep to PROTOCOL.md: {rules}")]
+    Nonconforming {
+        /// Its file name.
+        plugin: String,
+        /// Their ids.
+        rules: String,
+    },
     /// Nothing came for too long.
     #[error("{who} stalled: {fact}")]
     Stalled {
@@ -263,7 +271,7 @@ impl Error {
             Self::Unexecutable { .. } => 12,
             Self::Start { .. } => 13,
             Self::Crashed { .. } => 14,
-            Self::Protocol { .. } | Self::Truncated { .. } => 15,
+            Self::Protocol { .. } | Self::Truncated { .. } | Self::Nonconforming { .. } => 15,
             Self::Stalled { .. } | Self::Hung { .. } => 16,
             Self::Source { class, .. } => match class {
                 SourceClass::NotFound => 20,
@@ -326,6 +334,7 @@ impl Error {
             Self::Protocol { plugin, .. } | Self::Truncated { plugin, .. } => {
                 format!("this is a fault of {plugin}: report it to its author")
             }
+            Self::Nonconforming { .. } => "PROTOCOL.md has each rule beside the sentence that it is of".into(),
             Self::Hung { .. } => "--plugin-hang-timeout waits longer".into(),
             Self::Stalled { .. } => "--stall-timeout waits longer".into(),
             Self::Source { class: SourceClass::Auth, .. } => {

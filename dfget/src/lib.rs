@@ -11,7 +11,8 @@
 //!
 //! What holds everywhere:
 //!
-//! 1. `tonic` appears only under `plugin/`, spawning only in `plugin/process`, `clap` only in `cli`.
+//! 1. `tonic` appears only under `plugin/`, spawning only in `plugin/process`, `clap` only in `cli`. `validation` has the
+//!    SDK's conformance suite do both, which is a host of its own.
 //! 2. Only `main` ends the process; only `main`, and `report` for one of many downloads, print an error.
 //! 3. The engine names no scheme; a source's settings travel as opaque options.
 //! 4. The final file name is only ever a whole file.
@@ -37,4 +38,5 @@ pub mod signals;
 pub mod source;
 pub mod tree;
 pub mod url;
+pub mod validation;
 pub mod verify;

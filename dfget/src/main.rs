@@ -20,6 +20,7 @@ use dfget::{
     report::{Reporter, Style},
     signals::{self, SIGPIPE, Signals},
     source::IN_TREE,
+    validation::Validation,
 };
 use futures_util::future::maybe_done;
 use tracing::Level;
@@ -60,8 +61,9 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     opts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins, opts.options));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
-    let workers = workers(&opts.command);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    // One worker: a download is mostly waiting, and to wake a second one costs more than it does, with many small files
+    // also in the kernel. What waits for the disk is done by threads of its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(internal("start the"))?;
     // On the worker, next to the sockets: from this thread every message would cost a wake-up more.
     let work = runtime.spawn(work(opts.command, Arc::clone(&registry), reporter.clone(), json));
@@ -71,15 +73,6 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     runtime.shutdown_timeout(LAST_RECORD);
     adoption.end();
     reporter.finish(result)
-}
-
-/// A download is mostly waiting, and to wake a second worker costs more than it does: files are written by threads of
-/// their own. Many small ones are opened, written and closed by the workers.
-fn workers(command: &Command) -> usize {
-    match command {
-        Command::Download(batch) if batch.has_many() => 2,
-        _ => 1,
-    }
 }
 
 async fn work(command: Command, registry: Arc<Registry>, reporter: Reporter, json: bool) -> Result<(), Error> {
@@ -123,6 +116,11 @@ async fn execute(
             locking.refused().for_each(|line| complain(&format!("dfget: {line}")));
             print(&if json { document(&locking.to_json()) } else { locking.to_string() })
         }
+        Command::Validate(subject) => {
+            let validation = Validation::run(&subject, registry).await?;
+            print(&if json { document(&validation.to_json()) } else { validation.table(colours_on(&io::stdout())) })?;
+            validation.verdict()
+        }
         Command::ShowSettings(settings) => {
             print(&if json { document(&settings.to_json()) } else { settings.to_string() })
         }
@@ -154,6 +152,11 @@ fn document(json: &serde_json::Value) -> String {
     format!("{json:#}\n")
 }
 
+/// Whether a person looks at it who has nothing against them: <https://no-color.org>.
+fn colours_on(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// `println!` panics where stdout is closed.
 fn print(text: &str) -> Result<(), Error> {
     let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
@@ -166,9 +169,8 @@ fn log_to(opts: &Opts, reporter: &Reporter) {
         .fold(Targets::new().with_default(opts.log_level), |filter, target| filter.with_target(target, Level::WARN))
         .with_target("plugin", opts.plugins.verbosity.deepest());
     let stderr = reporter.stderr();
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let layer = tracing_subscriber::fmt::layer().without_time().with_writer(move || stderr.clone());
-    let layer = layer.with_ansi(io::stderr().is_terminal() && !no_color);
+    let layer = layer.with_ansi(colours_on(&io::stderr()));
     let subscriber = tracing_subscriber::registry().with(layer.with_target(false).with_filter(filter));
     // Nobody has set one before: `main` calls this once.
     let _ = tracing::subscriber::set_global_default(subscriber);

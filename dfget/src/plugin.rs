@@ -212,6 +212,15 @@ impl Plugin {
         Ok(Self { supervisor: Arc::new(Supervisor::start(candidate, options, settings).await?) })
     }
 
+    /// Whether a file may be executed as a plugin, and can be; starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Refused`], [`Error::Unexecutable`], [`Error::LocalIo`]: as [`start`](Self::start)
+    pub async fn check(candidate: &Candidate, settings: &Settings) -> Result<(), Error> {
+        program::Program::check(candidate, settings).await.map(drop)
+    }
+
     /// Starts a plugin, asks what it is, and stops it.
     ///
     /// # Errors

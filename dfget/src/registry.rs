@@ -98,6 +98,12 @@ impl Registry {
         &self.settings
     }
 
+    /// What the source of `scheme` is told.
+    #[must_use]
+    pub fn options(&self, scheme: &str) -> Options {
+        self.options.for_scheme(scheme)
+    }
+
     /// Who serves `scheme`, without starting anything. In-tree sources win over plugins, except over one that the
     /// user named for this scheme.
     ///

@@ -40,11 +40,14 @@
 //! * **Debuggers.** Started by hand with `--debug` the plugin waits for dfget, and prints how that connects to it:
 //!   `docs/DEBUGGING.md`.
 //! * **Panics** in a method or in a [`Body::produce`] task end that one call; the plugin goes on.
+//! * **Tests.** `conformance::check`, behind the feature `conformance`, holds the finished executable to PROTOCOL.md.
 //! * **The same type** is an in-tree source when it is registered in dfget instead of handed to [`serve`].
 
 mod attributes;
 mod body;
 mod client;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod resource;
 mod serve;

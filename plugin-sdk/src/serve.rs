@@ -37,8 +37,8 @@ use self::{
 };
 use crate::{Attributes, Error, Options, ResourceClient, tls::Identity};
 
-/// How long open calls may go on after the plugin was asked to end. A Go host kills after 2 s.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long open calls may go on after the plugin was asked to end. It has 1 s for that and for its own end.
+const GRACE: Duration = Duration::from_millis(750);
 
 /// Runs a plugin from its start to its end: call it first in `main` and return what it returns.
 ///

@@ -6,13 +6,17 @@
 //! * [`start`]: it never listens, or listens well and writes a wrong handshake line
 //! * [`connection`]: it writes a good line, and what is behind it is no gRPC
 //! * [`raw`]: gRPC without the SDK, so that it can break the rules of single calls
+//! * [`life`]: it serves well, and begins or ends otherwise
 //! * [`source`]: any other name is a plugin by the book, made with the SDK
 //! * [`mod@tree`]: its listings
 //!
-//! What goes wrong *while it runs* is chosen by the query of the URL: see [`source`], [`mod@tree`], [`attempt`] and [`raw`].
+//! What goes wrong *while it runs* is chosen by the query of the URL: see [`source`], [`mod@tree`], [`attempt`],
+//! [`lie`] and [`raw`].
 
 mod attempt;
 mod connection;
+mod lie;
+mod life;
 mod raw;
 mod source;
 mod start;
@@ -31,6 +35,11 @@ fn main() -> ExitCode {
         std::process::exit(99);
     });
     let fault = name();
+    if env::var_os(names::COOKIE_NAME).is_none() {
+        // By hand it is well, but for one fault: what goes wrong at the start goes wrong for hosts.
+        return life::by_hand(&fault);
+    }
+    life::play(&fault);
     start::play(&fault);
     connection::play(&fault);
     raw::play(&fault);

@@ -3,8 +3,10 @@
 //! * [`calls`]: the services, each call as its fault has it
 //! * [`stream`]: the messages of a download, as the query of its URL has them
 //! * [`trailer`]: status codes that no library sends
+//! * [`socket`]: connections in TLS, or not
 
 mod calls;
+mod socket;
 mod stream;
 mod trailer;
 
@@ -31,8 +33,21 @@ use self::calls::{Controller, Raw};
 use crate::socket_dir;
 
 /// Plugins of this kind. `raw` is well, until the URL says otherwise.
-const FAULTS: [&str; 7] =
-    ["raw", "no-init-answer", "no-attributes", "no-service", "no-health", "not-serving", "stubborn"];
+const FAULTS: [&str; 13] = [
+    "raw",
+    "no-init-answer",
+    "no-attributes",
+    "no-service",
+    "no-health",
+    "not-serving",
+    "stubborn",
+    "babbles",
+    "one-connection",
+    "describe-refused",
+    "init-forgets",
+    "features-refused",
+    "tls-optional",
+];
 
 /// The connection to the host, so that a download can break it.
 static CONNECTION: Mutex<Option<OwnedFd>> = Mutex::new(None);
@@ -53,17 +68,21 @@ async fn serve(fault: &str) -> Result<(), Box<dyn std::error::Error>> {
     // A handler that nobody asks is how SIGTERM is ignored.
     let _ignored = stubborn.then(|| signal(SignalKind::terminate())).transpose()?;
     let path = format!("{}/plugin1", socket_dir());
-    let incoming = UnixListenerStream::new(UnixListener::bind(&path)?);
+    let most = if fault == "one-connection" { 1 } else { usize::MAX };
+    let incoming = UnixListenerStream::new(UnixListener::bind(&path)?).take(most).map(remember);
+    // The first one ends with its stream otherwise.
+    let incoming = incoming.chain(tokio_stream::pending());
+    let tls = if fault == "tls-optional" { socket::Tls::of_host()? } else { None };
     let (health, health_service) = tonic_health::server::health_reporter();
     let status = if fault == "not-serving" { ServingStatus::NotServing } else { ServingStatus::Serving };
     health.set_service_status(HEALTH_SERVICE, status).await;
-    println!("1|1|unix|{path}|grpc|");
+    println!("1|1|unix|{path}|grpc|{}", tls.as_ref().map(socket::Tls::field).unwrap_or_default());
     Server::builder()
         .layer(MapResponseLayer::new(trailer::rewrite))
         .add_service(GrpcControllerServer::new(Controller { stubborn }))
         .add_optional_service((fault != "no-health").then_some(health_service))
         .add_optional_service((fault != "no-service").then(|| ResourceClientServer::new(Raw::new(fault))))
-        .serve_with_incoming(incoming.map(remember))
+        .serve_with_incoming(socket::accept(incoming, tls))
         .await?;
     Ok(())
 }

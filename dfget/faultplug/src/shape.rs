@@ -72,6 +72,18 @@ impl<'a> Tree<'a> {
         path_of(url).rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether the query makes a tree of it, and its path leads to that or to one of the directories in it.
+    #[must_use]
+    pub fn is_directory(url: &str) -> bool {
+        let path = url.split('?').next().unwrap_or_default().trim_end_matches('/');
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let number = name.strip_prefix('f').unwrap_or_default();
+        // A file may be asked for without the tree that it is in.
+        let is_file = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let is_beneath = |tree: Tree<'_>| tree.is_root() || name == "empty" || name.starts_with('d');
+        Tree::of_url(url).is_some_and(is_beneath) && !is_file
+    }
+
     /// Whether the query says of this file that it is another one than before.
     #[must_use]
     pub fn is_changed(url: &str) -> bool {
@@ -109,6 +121,9 @@ mod tests {
         assert_eq!(Tree::all(URL), all);
         assert_eq!(Tree::child(URL, "d0/f1"), "good://h/tree/d0/f1?files=2&dirs=1&depth=2&empty&size=5");
         assert_eq!(Tree::of_url("good://h/file?size=3"), None);
+        assert!(Tree::is_directory(URL) && Tree::is_directory(&Tree::child(URL, "d0")));
+        assert!(!Tree::is_directory(&Tree::child(URL, "d0/f1")) && !Tree::is_directory("good://h/d"));
+        assert!(!Tree::is_directory("good://h/f13?files=20"));
     }
 
     #[test]

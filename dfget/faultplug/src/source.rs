@@ -22,6 +22,7 @@
 //! | `spin-at=K` | then spins |
 //! | `panic-at=K` | then the task that produces the body panics |
 //! | `fail-at=K` | then the body fails, with text for a terminal to trip over |
+//! | `lie` | see [`lie`] |
 //! | `wait-at=K`, with `millis=N` | then sends `Waiting` every 50 ms for so long, and goes on |
 
 use std::{
@@ -41,7 +42,14 @@ use plugin_sdk::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{attempt, tree};
+use crate::{
+    attempt,
+    lie::{self, Running},
+    tree,
+};
+
+/// The one option that it has, without effect.
+const OPTION: &str = "key";
 
 /// Between two messages of a source that takes its time.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -74,7 +82,10 @@ fn open(name: &str, options: &Options) -> Result<Source, Error> {
             eprintln!("the licence has expired");
             std::process::exit(4)
         }
-        _ => Ok(Source),
+        _ => match options.keys().find(|key| *key != OPTION) {
+            Some(key) => Err(Error::InvalidRequest(format!("there is no option `{key}`"))),
+            None => Ok(Source),
+        },
     }
 }
 
@@ -83,7 +94,18 @@ struct Source;
 #[async_trait]
 impl ResourceClient for Source {
     async fn metadata(&self, request: &Request) -> Result<Metadata, Error> {
-        Ok(metadata(&request.url))
+        let (url, metadata) = (&request.url, metadata(&request.url));
+        Ok(Metadata { content_length: lie::length(url, "length", metadata.content_length), ..metadata })
+    }
+
+    async fn content_length(&self, request: &Request) -> Result<Option<u64>, Error> {
+        let metadata = self.metadata(request).await?;
+        Ok(lie::length(&request.url, "disagree", metadata.content_length))
+    }
+
+    async fn expired(&self, request: &Request, validator: &Validator) -> Result<bool, Error> {
+        let is_another = !validator.matches(&metadata(&request.url).validator);
+        Ok(is_another && !lie::is(&request.url, "expired"))
     }
 
     async fn download(&self, wanted: &DownloadRequest) -> Result<Download, Error> {
@@ -103,18 +125,31 @@ impl ResourceClient for Source {
         }
         tree::check(&url)?;
         attempt::all(&url)?;
+        let running = lie::begin(wanted)?;
+        let told = metadata(&url);
+        if query::value(&url, "changes-after-death").is_none() && !lie::is(&url, "any-version") {
+            wanted.validator.require(&told.validator)?;
+        }
         let content = Content::of_url(&url);
         let asked = if query::number(&url, "serve-all") == Some(1) { Range::default() } else { wanted.range };
-        let range = asked.within(content.size)?;
+        let range = lie::range(&url, asked, content.size)?;
         eprintln!("serving {} bytes from {}", content.size, range.start);
-        let mut opened = Opened::ranged(metadata(&url), range);
+        let mut opened = Opened::ranged(told, range);
         if query::value(&url, "no-length").is_some() {
             opened.range.length = None;
         }
-        Ok(Download { opened, body: Body::produce(async move |sender| produce(&url, range, &sender).await) })
+        let body = Body::produce(async move |sender| {
+            produce(&url, range, &sender, &running).await?;
+            running.complete();
+            Ok(())
+        });
+        Ok(Download { opened, body })
     }
 
     async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, Error>>, Error> {
+        if lie::is(&request.url, "file") {
+            return Ok(Box::pin(futures_util::stream::empty()));
+        }
         tree::list(&request.url, metadata).await
     }
 }
@@ -124,20 +159,21 @@ fn metadata(url: &str) -> Metadata {
     let version = if query::value(url, "changes-after-death").is_some() { deaths(url) } else { 0 };
     let etag = format!("\"{seed}-{size}-{version}\"");
     let validator = Validator { etag: Some(etag), last_modified: tree::modified(url) };
-    Metadata {
+    let metadata = Metadata {
         content_length: query::value(url, "no-length").is_none().then_some(size),
         support_range: true,
         validator: if query::value(url, "no-validator").is_some() { Validator::default() } else { validator },
         ..Metadata::default()
-    }
+    };
+    lie::told(url, metadata)
 }
 
-async fn produce(url: &str, range: Range, sender: &BodySender) -> Result<(), Error> {
+async fn produce(url: &str, range: Range, sender: &BodySender, running: &Running) -> Result<(), Error> {
     flood(url);
-    let content = Content::of_url(url);
+    let content = lie::content(url, range.start);
     let (chunk, fault) = (query::number(url, "chunk").unwrap_or(65_536).max(1), Fault::of_url(url));
     let fault = fault.or_else(|| Fault::after(url, range.start));
-    let end = range.length.map_or(content.size, |length| range.start + length);
+    let end = range.length.map_or(content.size, |length| range.start + length).max(range.start);
     let mut at = range.start;
     loop {
         if let Some(fault) = fault.filter(|fault| fault.at == at) {
@@ -149,6 +185,7 @@ async fn produce(url: &str, range: Range, sender: &BodySender) -> Result<(), Err
         let stops = [Some(end), Some(at + chunk), fault.map(|fault| fault.at).filter(|stop| *stop > at)];
         let stop = stops.into_iter().flatten().min().unwrap_or(end);
         sender.send(content.bytes(at..stop)).await?;
+        running.go_on(url)?;
         at = stop;
     }
 }

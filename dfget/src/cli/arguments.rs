@@ -31,6 +31,22 @@ that run already, in a debugger: docs/DEBUGGING.md.
 Exit status: 0 complete, 2 usage, 10-16 the plugin, 20-24 the source,
 30 damaged, 40-45 this machine, 50 some of many. README.md has them all.";
 
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  dfget plugin validate ./d7y-resource-plugin-d7yfs d7yfs://host/path
+  dfget plugin validate ./d7y-resource-plugin-share share:///large \\
+    --opt root=/srv/test --missing share:///none --empty share:///empty \\
+    --directory share:///tree
+  dfget plugin validate ./d7y-resource-plugin-x x://h/f --strict --junit report.xml
+
+Each line is a rule with its id, by which PROTOCOL.md names it, and what came of it:
+pass; fail, with what was found and what to do; warn, the same of what a plugin SHOULD
+do; skip, and why. docs/VALIDATE.md has more.
+
+The plugin is started several times, without the sandbox but for the last rule.
+
+Exit status: 0 no rule is broken, 15 one is, 2 usage; 11 and 12 as of any plugin.";
+
 #[derive(Parser)]
 #[command(name = "dfget", version, about = "Downloads from anything: its sources are plugins", after_help = EXAMPLES)]
 #[command(styles = Styles::plain(), subcommand_help_heading = "Commands", disable_help_subcommand = true)]
@@ -80,6 +96,38 @@ pub(super) enum PluginSubcommands {
     },
     /// Write the sha256 of each plugin to the lock file
     Lock,
+    /// Hold a plugin, in whatever language, to PROTOCOL.md
+    #[command(after_help = VALIDATE_EXAMPLES)]
+    Validate(ValidateArguments),
+}
+
+#[derive(Args)]
+pub(super) struct ValidateArguments {
+    /// The executable
+    pub(super) path: PathBuf,
+    /// A resource that exists, best of some MiB: without one most rules are skipped
+    pub(super) url: Option<String>,
+    /// A resource that does not exist
+    #[arg(long, value_name = "URL")]
+    pub(super) missing: Option<String>,
+    /// A resource of no bytes
+    #[arg(long, value_name = "URL")]
+    pub(super) empty: Option<String>,
+    /// A resource that is a directory
+    #[arg(long, value_name = "URL")]
+    pub(super) directory: Option<String>,
+    /// Hand this option to the plugin; repeatable
+    #[arg(long = "opt", value_name = "KEY=VALUE")]
+    pub(super) options: Vec<String>,
+    /// Make all time limits so many times as long, for a machine that is slow
+    #[arg(long, value_name = "FACTOR", value_parser = values::factor, default_value = "1")]
+    pub(super) patience: f64,
+    /// Fail what the plugin SHOULD do, too
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Write the report to this file as JUnit has it
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -33,6 +33,12 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
     duration(text).map(|time| if time.is_zero() { YEAR } else { time })
 }
 
+/// A number above 0, and within reason.
+pub(super) fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor| (0.001..=1000.0).contains(factor));
+    factor.ok_or_else(|| "it is no number from 0.001 to 1000".into())
+}
+
 pub(super) fn pinned(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((scheme, path)) if !scheme.is_empty() && !path.is_empty() => Ok((scheme.to_owned(), path.into())),

@@ -38,6 +38,13 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// The scheme that the name of a file says it serves, if it says so.
+    #[must_use]
+    pub fn name_of(path: &Path) -> Option<String> {
+        let name = path.file_name()?.to_str()?.strip_prefix(FILE_NAME_PREFIX)?;
+        is_name(name).then(|| name.to_owned())
+    }
+
     /// The file's name, by which errors and listings call the plugin.
     #[must_use]
     pub fn file_name(&self) -> String {

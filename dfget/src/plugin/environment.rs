@@ -9,26 +9,6 @@ use std::{
 use plugin_proto::{APP_VERSIONS, environment as names};
 use plugin_sdk::tls::Identity;
 
-/// Inherited as they are, where set.
-const INHERITED: [&str; 16] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "TZ",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-];
-
 /// Ports of a plugin that cannot do Unix sockets: those of go-plugin's hosts.
 const PORTS: [(&str, &str); 2] = [(names::MIN_PORT, "10000"), (names::MAX_PORT, "25000")];
 
@@ -36,9 +16,7 @@ const PORTS: [(&str, &str); 2] = [(names::MIN_PORT, "10000"), (names::MAX_PORT, 
 /// AutoMTLS.
 pub(super) fn of_plugin(socket_dir: &Path, named: &[String], identity: Option<&Identity>) -> Vec<(OsString, OsString)> {
     let wanted = |name: &OsStr| {
-        name.to_str().is_some_and(|name| {
-            INHERITED.contains(&name) || name.starts_with("LC_") || named.iter().any(|wanted| wanted == name)
-        })
+        name.to_str().is_some_and(|name| names::is_inherited(name) || named.iter().any(|wanted| wanted == name))
     };
     let versions = APP_VERSIONS.map(|version| version.to_string()).join(",");
     let own: [(&str, &OsStr); 5] = [

@@ -50,3 +50,4 @@ mod stream;
 mod surroundings;
 mod tree;
 mod trust;
+mod validate;

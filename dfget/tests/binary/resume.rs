@@ -12,9 +12,10 @@ const SIZE: u64 = 40_000_000;
 
 const HALF: u64 = 20_000_000;
 
-/// Stops a download of one connection with `signal` once its first half has come.
+/// Stops a download of one connection with `signal` once its first half has come. Its source leaves it to dfget to tell
+/// versions apart.
 fn interrupt(test: &TestEnv, signal: Signal) {
-    let url = format!("good://h/file?size={SIZE}&hold-at={HALF}");
+    let url = format!("good://h/file?size={SIZE}&hold-at={HALF}&lie=any-version");
     let mut run = test.get(&url).args(&["-n", "1"]).last().start();
     run.wait_for_bytes(HALF);
     run.signal(signal);
@@ -23,7 +24,7 @@ fn interrupt(test: &TestEnv, signal: Signal) {
 
 /// The URL of [`interrupt`] with a fault that never happens: they differ only in what is not shown.
 fn again() -> String {
-    format!("good://h/file?size={SIZE}&hold-at=99999999")
+    format!("good://h/file?size={SIZE}&hold-at=99999999&lie=any-version")
 }
 
 fn assert_says(run: &Run, words: &str) {
@@ -57,7 +58,8 @@ fn a_resource_that_changed_meanwhile_is_fetched_from_0() {
     let test = TestEnv::new();
     interrupt(&test, Signal::INT);
     // Another size is another version, under the same shown URL.
-    let run = test.get(&format!("good://h/file?size={}&hold-at=99999999", SIZE + 1)).args(&["-n", "1"]).run();
+    let run =
+        test.get(&format!("good://h/file?size={}&hold-at=99999999&lie=any-version", SIZE + 1)).args(&["-n", "1"]).run();
     assert_says(&run, "the resource has changed; restarting from 0");
 }
 
@@ -101,7 +103,7 @@ fn a_gap_in_a_part_file_that_was_cut_is_not_taken_for_what_was_there() {
 fn a_resource_that_became_shorter_than_what_has_come_is_fetched_from_0() {
     let test = TestEnv::new();
     interrupt(&test, Signal::INT);
-    let run = test.get("good://h/file?size=1000&hold-at=99999999").run();
+    let run = test.get("good://h/file?size=1000&hold-at=99999999&lie=any-version").run();
     let words = format!("the range begins at byte {HALF} of a resource of 1000 bytes; restarting from 0");
     assert_says(&run, &words);
 }

@@ -1,6 +1,6 @@
 //! The smallest source plugin: whatever follows `d7yfs://`, its bytes are `hello world`.
 
-use plugin_sdk::{Attributes, Download, DownloadRequest, Error, Metadata, Request, ResourceClient, Validator};
+use plugin_sdk::{Attributes, Download, DownloadRequest, Error, Metadata, Options, Request, ResourceClient, Validator};
 
 const CONTENT: &str = "hello world";
 /// The MD5 of [`CONTENT`], as object storages make their ETags.
@@ -30,7 +30,15 @@ impl ResourceClient for D7yfs {
 fn main() -> std::process::ExitCode {
     let (commit, time) = (env!("D7YFS_BUILD_COMMIT"), env!("D7YFS_BUILD_TIME"));
     let attributes = Attributes::of_scheme("d7yfs").with("vendor", "d7y");
-    plugin_sdk::serve(attributes.with("buildCommit", commit).with("buildTime", time), |_options| Ok(D7yfs))
+    plugin_sdk::serve(attributes.with("buildCommit", commit).with("buildTime", time), open)
+}
+
+/// There is nothing to choose: an option is a mistake.
+fn open(options: Options) -> Result<D7yfs, Error> {
+    match options.into_keys().next() {
+        Some(key) => Err(Error::InvalidRequest(format!("there is no option `{key}`"))),
+        None => Ok(D7yfs),
+    }
 }
 
 #[cfg(test)]

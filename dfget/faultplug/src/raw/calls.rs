@@ -1,6 +1,12 @@
 //! The services by hand: every call is well, or has the one fault that the plugin was started for.
 
-use std::{collections::HashMap, future, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    future,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use faultplug::query;
 use plugin_proto::{
@@ -20,11 +26,13 @@ use super::{stream::messages, trailer};
 
 pub(super) struct Raw {
     fault: String,
+    /// An `Init` failed, and the former configuration is gone.
+    forgotten: AtomicBool,
 }
 
 impl Raw {
     pub(super) fn new(fault: &str) -> Self {
-        Self { fault: fault.to_owned() }
+        Self { fault: fault.to_owned(), forgotten: AtomicBool::new(false) }
     }
 }
 
@@ -33,11 +41,17 @@ type Answers<T> = Box<dyn Stream<Item = Result<T, Status>> + Send + Unpin>;
 #[async_trait]
 impl ResourceClient for Raw {
     async fn init(&self, request: Request<InitRequest>) -> Result<Response<InitResponse>, Status> {
-        let scheme = request.into_inner().scheme;
+        let InitRequest { scheme, options, features, describe, .. } = request.into_inner();
         let attributes = [("type", PLUGIN_TYPE), ("name", &scheme), ("scheme", &scheme)];
         let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
         match self.fault.as_str() {
             "no-init-answer" => future::pending().await,
+            "describe-refused" if describe => Err(Status::invalid_argument("option `root` is missing")),
+            "features-refused" if !features.is_empty() => Err(Status::invalid_argument("no such feature")),
+            "init-forgets" if !options.is_empty() => {
+                self.forgotten.store(true, Ordering::Relaxed);
+                Err(Status::invalid_argument(format!("there are no such options: {:?}", options.keys())))
+            }
             "no-attributes" => Ok(Response::new(InitResponse::default())),
             _ => Ok(Response::new(InitResponse {
                 attributes: HashMap::from(attributes).into_iter().collect(),
@@ -51,6 +65,9 @@ impl ResourceClient for Raw {
     async fn download(&self, request: Request<DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
         let url = request.into_inner().resource.unwrap_or_default().url;
         eprintln!("asked for a download");
+        if self.fault == "babbles" {
+            println!("asked for a download");
+        }
         match query::value(&url, "fault") {
             Some("status") if query::value(&url, "at").is_none() => Err(trailer::status(&url)),
             Some("no-answer") => future::pending().await,
@@ -62,7 +79,10 @@ impl ResourceClient for Raw {
         &self,
         _: Request<GetContentLengthRequest>,
     ) -> Result<Response<GetContentLengthResponse>, Status> {
-        absent()
+        match self.forgotten.load(Ordering::Relaxed) {
+            true => Err(Status::invalid_argument("Init comes before any other call")),
+            false => absent(),
+        }
     }
 
     async fn is_support_range(

@@ -17,6 +17,7 @@
 //! | `waiting` | after `at` bytes, `Waiting` for ever, as fast as it can |
 //! | `large` | a chunk of `bytes` bytes; `large-opened`: the first message is that large |
 //! | `status` | `code`, after `at` bytes, or instead of any answer; see [`super::trailer`] |
+//! | `big` | chunks of 2 MiB |
 //! | `disconnect` | after `at` bytes the connection ends, and the plugin lives |
 
 use std::iter;
@@ -35,6 +36,9 @@ type Messages = Box<dyn Iterator<Item = Message> + Send>;
 
 /// Bytes in a chunk.
 const CHUNK: u64 = 65_536;
+
+/// The same of chunks that should be smaller.
+const BIG: usize = 2 * 1024 * 1024;
 
 pub(super) fn messages(url: &str) -> Messages {
     let content = Content::of_url(url);
@@ -61,6 +65,13 @@ pub(super) fn messages(url: &str) -> Messages {
         "no-events" => Box::new(begun().chain(iter::repeat_with(|| Ok(DownloadResponse { event: None })))),
         "waiting" => Box::new(begun().chain(iter::repeat_with(|| message(Event::Waiting(Waiting::default()))))),
         "large" => Box::new(begun().chain([chunk(at, vec![0; number("bytes") as usize])]).chain(rest())),
+        "big" => {
+            let big = (0..content.size).step_by(BIG).map(move |at| {
+                let stop = content.size.min(at + BIG as u64);
+                chunk(at, content.bytes(at..stop))
+            });
+            Box::new(iter::once(opened(content, 0)).chain(big).chain([end(content.size)]))
+        }
         "large-opened" => Box::new(iter::once(large_opened(content, number("bytes")))),
         "status" => Box::new(begun().chain(iter::once_with(move || Err(trailer::status(&url))))),
         "disconnect" => Box::new(begun().chain(iter::once_with(move || {
