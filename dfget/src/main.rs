@@ -61,12 +61,12 @@ fn run(mut opts: Opts) -> Result<(), Error> {
     opts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let registry = Arc::new(Registry::new(IN_TREE, opts.search, opts.plugins, opts.options));
     let internal = |action| move |source| Error::LocalIo { action, path: "runtime".into(), source };
-    // One worker: a download is mostly waiting, and to wake a second one costs more than it does, with many small files
-    // also in the kernel. What waits for the disk is done by threads of its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    // All of it on this thread: a download is mostly waiting, and to wake another one costs more than it does. What waits
+    // for the disk is done by threads of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(internal("start the"))?;
-    // On the worker, next to the sockets: from this thread every message would cost a wake-up more.
     let work = runtime.spawn(work(opts.command, Arc::clone(&registry), reporter.clone(), json));
+    // As a task of its own, so that a panic is an error like others.
     let result = runtime.block_on(work).unwrap_or_else(|failed| Err(Error::Bug { fact: failed.to_string() }));
     drop(registry);
     // The writers record what they have; one that hangs must not keep the process.

@@ -48,6 +48,7 @@ pub(super) async fn attach(
         name: candidate.file_name(),
         about: About::new(attachment.app_version, &introduced, begun.elapsed(), confined),
         channel,
+        line: None,
         settings: settings.clone(),
         process: Process::of_somebody_else(ended),
         logs: Logs::none(),

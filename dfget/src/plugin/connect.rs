@@ -3,7 +3,10 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    os::unix::fs::{FileTypeExt, MetadataExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -39,7 +42,7 @@ pub(super) async fn connect(
     handshake: &Handshake,
     socket_dir: &Path,
     identity: Option<&Identity>,
-) -> Result<Channel, StartFault> {
+) -> Result<(Channel, Line), StartFault> {
     check_version(handshake.app_version)?;
     let tls = match (identity, handshake.certificate.as_deref()) {
         (None, None) => None,
@@ -50,16 +53,35 @@ pub(super) async fn connect(
     match &handshake.address {
         Address::Unix(path) => {
             let stream = unix(&allowed_socket(path, socket_dir)?).await?;
-            match tls {
-                Some(tls) => secured(&tls, stream).await,
-                None => channel(stream).await,
-            }
+            let line = Line::of(&stream)?;
+            let channel = match tls {
+                Some(tls) => secured(&tls, stream).await?,
+                None => channel(stream).await?,
+            };
+            Ok((channel, line))
         }
         Address::Tcp(address) => {
             let address = loopback(address)?;
             let tls = tls.ok_or(StartFault::WantsTls(address))?;
-            secured(&tls, tcp(address).await?).await
+            let stream = tcp(address).await?;
+            let line = Line::of(&stream)?;
+            Ok((secured(&tls, stream).await?, line))
         }
+    }
+}
+
+/// What a connection goes over.
+pub(super) struct Line(OwnedFd);
+
+impl Line {
+    fn of(stream: &impl AsFd) -> Result<Self, StartFault> {
+        stream.as_fd().try_clone_to_owned().map(Self).map_err(|error| unreachable(&error))
+    }
+
+    /// Ends the connection, whatever is still open on it.
+    pub(super) fn cut(&self) {
+        // It fails only where the other end has done so.
+        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
     }
 }
 

@@ -21,6 +21,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
     About, Settings,
+    connect::Line,
     discover::Candidate,
     logs::{Lines, Logs, Printed},
     process::Process,
@@ -57,6 +58,8 @@ pub(super) struct Running {
     pub(super) name: String,
     pub(super) about: About,
     pub(super) channel: Channel,
+    /// `None` of one that somebody else has started.
+    pub(super) line: Option<Line>,
     pub(super) settings: Settings,
     pub(super) process: Process,
     pub(super) logs: Logs,
@@ -229,6 +232,8 @@ impl Running {
         let shutdown = async {
             // Any answer is fine: a Go plugin stops its server inside the call.
             let _ = GrpcControllerClient::new(self.channel.clone()).shutdown(Empty {}).await;
+            // Nothing more is to be said: a server that ends in order would wait for this end to agree.
+            self.line.iter().for_each(Line::cut);
             self.process.ended().await
         };
         if timeout(self.settings.shutdown_timeout, shutdown).await.is_ok() {

@@ -19,7 +19,7 @@ use tonic::{Status, transport::Channel};
 
 use super::{
     About, Confined, Settings, attach,
-    connect::connect,
+    connect::{Line, connect},
     discover::Candidate,
     environment,
     greeting::{Greeting, NoGreeting},
@@ -114,6 +114,7 @@ struct Launched {
 struct Ready {
     handshake: Handshake,
     channel: Channel,
+    line: Line,
     introduced: InitResponse,
     drains: Drains,
 }
@@ -190,13 +191,13 @@ impl Launched {
         let name = candidate.file_name();
         let handshake = self.greet(&name, options.is_none()).await?;
         self.greeted = true;
-        let channel = connect(&handshake, self.socket_dir.path(), self.identity.as_ref()).await?;
+        let (channel, line) = connect(&handshake, self.socket_dir.path(), self.identity.as_ref()).await?;
         // Nobody connects again.
         self.socket_dir.remove_sockets();
         // Before the first call: a plugin that prints while it answers blocks on a full pipe.
         let drains = Drains::start(candidate, settings, self.stdout.take(), channel.clone());
         let introduced = introduce(&channel, candidate, options).await?;
-        Ok(Ready { handshake, channel, introduced, drains })
+        Ok(Ready { handshake, channel, line, introduced, drains })
     }
 
     async fn greet(&mut self, name: &str, describing: bool) -> Result<Handshake, Failure> {
@@ -222,7 +223,7 @@ impl Launched {
     }
 
     fn into_running(self, candidate: &Candidate, ready: Ready, start_time: Duration, settings: &Settings) -> Running {
-        let Ready { handshake, channel, introduced, drains } = ready;
+        let Ready { handshake, channel, line, introduced, drains } = ready;
         let (name, time) = (candidate.file_name(), humantime::format_duration(start_time));
         tracing::debug!("plugin {name} is ready after {time}, protocol version {}", handshake.app_version);
         let about = About::new(handshake.app_version, &introduced, start_time, self.confined);
@@ -230,6 +231,7 @@ impl Launched {
             name: candidate.file_name(),
             about,
             channel,
+            line: Some(line),
             settings: settings.clone(),
             process: self.process,
             logs: self.logs,

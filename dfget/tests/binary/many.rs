@@ -134,7 +134,7 @@ dfget: -, line 2: `h/b` is no URL: it has no scheme, such as `https://`
 fn a_list_that_never_ends_keeps_neither_signals_nor_the_time_waiting() {
     let test = good();
     let mut run = test.dfget(&["-i", "-"]).stdin(None).start();
-    wait_for("its threads", || run.has_threads(3).then_some(()));
+    wait_for("its threads", || run.has_threads(2).then_some(()));
     run.signal(Signal::INT);
     run.finish().ended_by(Signal::INT).within(Duration::from_secs(2));
     let run = test.dfget(&["-i", "-", "--timeout", "300ms"]).stdin(None).run();

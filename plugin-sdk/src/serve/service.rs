@@ -15,7 +15,6 @@ use plugin_proto::{
         self as proto, DownloadResponse, ListResponse, resource_client_server::ResourceClient as ResourceClientService,
     },
 };
-use tokio::task::JoinError;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{frames::Frames, panics};
@@ -61,11 +60,6 @@ async fn guarded<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, S
     }
 }
 
-/// A panic in a task goes on in whoever waits for it, here in [`guarded`].
-fn resume_panic<T>(failed: JoinError) -> T {
-    std::panic::resume_unwind(failed.into_panic())
-}
-
 fn resource(resource: Option<proto::Resource>) -> Result<crate::Request, Status> {
     resource.map(Into::into).ok_or_else(|| Status::invalid_argument("the request names no resource"))
 }
@@ -77,8 +71,7 @@ impl ResourceClientService for Service {
         if !describe {
             let open = Arc::clone(&self.open);
             // It may look at a storage that hangs, which must not keep the runtime from answering.
-            let opened = tokio::task::spawn_blocking(move || open(options));
-            let client = guarded(async { opened.await.unwrap_or_else(resume_panic) }).await?;
+            let client = guarded(async { tokio::task::block_in_place(|| open(options)) }).await?;
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
         }
         let attributes = self.attributes.for_scheme(&scheme);
