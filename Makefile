@@ -8,6 +8,8 @@ CARGO     ?= cargo
 EXAMPLES  = d7y-resource-plugin-d7yfs d7y-resource-plugin-share
 # Plugins in Go, Python, Java and JavaScript, each built by a Makefile of its own.
 LANGUAGES = rclone fsspec hdfs npm
+# The schemes of the one in Python, each a link to it.
+FSSPEC    = ftp ftps github sftp smb tar zip
 BINARIES  = target/release/dfget $(EXAMPLES:%=target/release/%)
 BUILD     = $(CARGO) build --release --locked -p dfget $(EXAMPLES:%=-p %)
 
@@ -22,7 +24,7 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 
-.PHONY: help demo plugins test faults soak fuzz bench lint fmt clippy docs deny release install install-examples uninstall
+.PHONY: help demo plugins test faults soak fuzz bench bench-languages lint fmt clippy docs deny release install install-examples uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' Makefile
@@ -67,6 +69,9 @@ fuzz: ## invent input for all that comes from outside: SECONDS (60) a target, or
 bench: release ## measure dfget and its peers side by side (QUICK=1: fewer and smaller runs)
 	python3 bench/bench.py $(if $(QUICK),--quick)
 
+bench-languages: release ## measure the example plugin of each language beside the Rust one, as far as they are built (make plugins)
+	python3 bench/languages.py $(if $(QUICK),--quick)
+
 lint: fmt clippy docs deny ## formatting, clippy, documentation, dependencies
 
 fmt:
@@ -101,3 +106,5 @@ install-examples: $(BINARIES) ## put the example plugins, as far as they are bui
 
 uninstall: ## remove what install and install-examples put there
 	rm -f '$(DESTDIR)$(PREFIX)/bin/dfget' $(EXAMPLES:%='$(DESTDIR)$(PLUGINDIR)/%')
+	rm -f $(foreach scheme,$(LANGUAGES) $(FSSPEC),'$(DESTDIR)$(PLUGINDIR)/d7y-resource-plugin-$(scheme)')
+	rm -rf '$(DESTDIR)$(PLUGINDIR)/fsspec-plugin' '$(DESTDIR)$(PLUGINDIR)/hdfs'
