@@ -1,6 +1,6 @@
 //! What the configuration file says: a key an option, and a table a source.
 
-use std::{ffi::OsString, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
 use clap::{Arg, ArgAction, Command};
 use toml::{
@@ -98,8 +98,34 @@ impl Document<'_> {
                         &format!("there is `{known}`; an option of that name can be set by --opt"),
                     ));
                 }
+                if let (Form::Option, DeValue::Table(parts)) = (form, value.get_ref()) {
+                    self.dotted(&full, key.get_ref(), parts, given)?;
+                    continue;
+                }
                 let values = form.read(&full, value.get_ref(), &at)?;
                 given.insert(key.get_ref().to_string(), Given { values, origin: at });
+            }
+        }
+        Ok(())
+    }
+
+    /// To TOML, a key with a dot in it that is not in quotes is a table; to its source it is an option of that name.
+    fn dotted(
+        &self,
+        full: &str,
+        name: &str,
+        parts: &DeTable<'_>,
+        given: &mut BTreeMap<String, Given>,
+    ) -> Result<(), Error> {
+        for (part, value) in parts {
+            let (full, name) = (format!("{full}.{}", part.get_ref()), format!("{name}.{}", part.get_ref()));
+            match value.get_ref() {
+                DeValue::Table(parts) => self.dotted(&full, &name, parts, given)?,
+                value => {
+                    let origin = self.origin(part);
+                    let values = Form::Option.read(&full, value, &origin)?;
+                    given.insert(name, Given { values, origin });
+                }
             }
         }
         Ok(())
@@ -225,6 +251,25 @@ mod tests {
             assert_eq!(refused(text).lines().next().unwrap(), format!("dfget: FILE:1: {fact}"));
         }
         assert!(refused("overwrite = 1").ends_with("hint: write it as overwrite = true"));
+    }
+
+    #[test]
+    fn an_option_with_a_dot_in_its_name_needs_no_quotes() {
+        let of = |text: &str| {
+            let parsed = parse(&Arguments::command(), Path::new("FILE"), text).unwrap();
+            let options = &parsed.sources["rclone"];
+            options.iter().map(|(name, given)| (name.clone(), given.values.clone())).collect::<Vec<_>>()
+        };
+        let expected = [("a".into(), vec!["1".into()]), ("remote.sftp.host".into(), vec!["h".into()])];
+        for text in
+            ["[source.rclone]\na = 1\nremote.sftp.host = 'h'", "[source.rclone]\na = 1\n'remote.sftp.host' = 'h'"]
+        {
+            assert_eq!(of(text), expected, "{text}");
+        }
+        assert!(
+            refused("[source.rclone]\nremote.port = []")
+                .contains("`source.rclone.remote.port`: it is of the type array")
+        );
     }
 
     #[test]
