@@ -1,5 +1,6 @@
 //! What the command line asks for: one download, many, or trees of them.
 
+mod at_hand;
 mod crew;
 mod guard;
 mod input;
@@ -15,12 +16,13 @@ use std::{
 
 pub use self::item::Unnamed;
 use self::{
+    at_hand::AtHand,
     crew::Crew,
     guard::Guard,
     item::{Item, Outcome, Where},
 };
 use crate::{
-    download::{Job, Settings, download},
+    download::{Job, Settings, Wanted, download},
     error::Error,
     limit::RateLimit,
     output::{OutputOptions, Root, Target},
@@ -29,6 +31,9 @@ use crate::{
     tree::{Found, SafeRelativePath, TreeOptions, Walk, is_own},
     url::ResourceUrl,
 };
+
+/// Bytes of a file that is taken along with the listing of its directory: for more, a call of its own is little.
+const CONTENT: u64 = 64 * 1024;
 
 /// All that one run of dfget is to download.
 pub struct Batch {
@@ -142,7 +147,7 @@ impl Work {
             Some(Target::Stdout) => Target::Stdout,
             _ => Target::File(self.output_of(wish)?),
         };
-        let item = Item { url: wish.url.clone(), place: Where::Target(target), listed: None };
+        let item = Item { url: wish.url.clone(), place: Where::Target(target), listed: None, content: None };
         let tracker = self.reporter.track(&item.url, item.place.path().as_deref());
         match self.fetch(&item, &tracker).await {
             Ok(Outcome::Fetched(fetched)) => return Ok(Some(Unnamed { fetched: *fetched, tracker })),
@@ -200,7 +205,7 @@ impl Work {
             return Err(refused("dfget's own files are named so while they are incomplete"));
         }
         let place = Where::Target(Target::File(output));
-        crew.take(Item { url: wish.url.clone(), place, listed: None }).await
+        crew.take(Item { url: wish.url.clone(), place, listed: None, content: None }).await
     }
 
     /// The file, or the directory of a tree, that a URL goes to.
@@ -238,6 +243,7 @@ impl Work {
         let grown = match self.registry.open(&source).await {
             Ok(client) => {
                 let walk = Walk::new(&*client, &self.batch.settings, &self.batch.tree, url);
+                let walk = walk.with_content(if self.wants_all(&root) { CONTENT } else { 0 });
                 self.grow(walk, &root, crew, &mut files).await
             }
             Err(error) => Err(error),
@@ -246,6 +252,13 @@ impl Work {
             root.abandon();
         }
         grown
+    }
+
+    /// Whether each file of a tree is going to be downloaded, as far as is known before it is listed.
+    fn wants_all(&self, root: &Root) -> bool {
+        let batch = &self.batch;
+        let downloads = batch.action == Action::Download && batch.settings.wanted == Wanted::default();
+        downloads && root.is_new() && batch.tree.filter.is_empty() && batch.tree.max_files.is_none()
     }
 
     /// What the walk finds comes to be beneath `root`.
@@ -257,7 +270,8 @@ impl Work {
                 Found::File(leaf) => {
                     self.count(files, walk.root())?;
                     let place = Where::Beneath(Arc::clone(root), leaf.path);
-                    crew.take(Item { url: leaf.url, place, listed: Some(leaf.metadata) }).await?;
+                    crew.take(Item { url: leaf.url, place, listed: Some(leaf.metadata), content: leaf.content })
+                        .await?;
                 }
             }
         }
@@ -298,6 +312,10 @@ impl Work {
         }
         let output = item.place.open(self.options_of(item))?;
         let client = self.registry.open(&source).await?;
+        let client = match &item.content {
+            Some(content) => AtHand::new(content.clone(), item.listed.clone().unwrap_or_default(), client),
+            None => client,
+        };
         let job = Job { url: item.url.clone(), settings: Arc::clone(&self.batch.settings) };
         download(&job, &*client, output, &self.limit, tracker).await.map(|fetched| Outcome::Fetched(Box::new(fetched)))
     }

@@ -5,7 +5,7 @@ mod path;
 mod pending;
 mod walk;
 
-use plugin_sdk::Metadata;
+use plugin_sdk::{Bytes, Metadata};
 
 pub(crate) use self::walk::Walk;
 pub use self::{
@@ -49,4 +49,6 @@ pub(crate) struct Leaf {
     pub(crate) url: ResourceUrl,
     pub(crate) path: SafeRelativePath,
     pub(crate) metadata: Metadata,
+    /// All of its bytes, if they came along.
+    pub(crate) content: Option<Bytes>,
 }

@@ -78,6 +78,27 @@ pub trait ResourceClient: Send + Sync + 'static {
         Err(Error::Unsupported("its source cannot list".into()))
     }
 
+    /// Whether files are read as quickly as they are listed: then a host that asks for it gets the content of small ones
+    /// along with the listing, by [`download`](Self::download) called here, and a tree of thousands of them takes no call
+    /// each. For a storage that every file costs a round trip, the host does better with many calls at a time.
+    fn lists_content(&self) -> bool {
+        false
+    }
+
+    /// As [`list`](Self::list), with the content of files of at most `limit` bytes where the source gives it: dfget's
+    /// proxy of a plugin asks for it here. Nothing for a plugin to do.
+    ///
+    /// # Errors
+    ///
+    /// * as [`list`](Self::list)
+    async fn list_with_content(
+        &self,
+        request: &Request,
+        _limit: u64,
+    ) -> Result<BoxStream<'static, Result<Entry, Error>>, Error> {
+        self.list(request).await
+    }
+
     /// Returns once the source can be asked again after it broke down: dfget's proxy of a plugin starts a new process
     /// here. Nothing for a plugin to do.
     ///

@@ -2,7 +2,13 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::wire::millis;
+
+/// All that RFC 3986 does not call unreserved.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A resource, and what to send along to its storage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,6 +155,17 @@ pub struct Entry {
     pub metadata: Metadata,
     /// Where the entry is; `None` is beneath the listed URL under its name.
     pub url: Option<String>,
+    /// All bytes of the version that `metadata` tells. The SDK fills it in where
+    /// [`lists_content`](crate::ResourceClient::lists_content) says so.
+    pub content: Option<Bytes>,
+}
+
+/// Where the entry `name` of a directory is, if its listing does not say: the path of the directory's URL, a `/` if there
+/// is none at its end, and the name as one segment, with the query that the URL has.
+pub(crate) fn url_beneath(directory: &str, name: &str) -> String {
+    let (path, query) = directory.split_at(directory.find(['?', '#']).unwrap_or(directory.len()));
+    let separator = if path.ends_with('/') { "" } else { "/" };
+    format!("{path}{separator}{}{query}", utf8_percent_encode(name, SEGMENT))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod connections;
+mod content;
 mod controller;
 mod environment;
 mod frames;

@@ -225,6 +225,7 @@ impl From<Entry> for proto::Entry {
             directory: entry.directory,
             metadata: Some(entry.metadata.into()),
             url: entry.url.unwrap_or_default(),
+            content: entry.content,
         }
     }
 }
@@ -236,6 +237,7 @@ impl From<proto::Entry> for Entry {
             directory: entry.directory,
             metadata: entry.metadata.unwrap_or_default().into(),
             url: non_empty(entry.url),
+            content: entry.content,
         }
     }
 }

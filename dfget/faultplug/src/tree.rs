@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `modified=S` | files changed last so many seconds after the epoch; without it nobody knows when |
 //! | `bare` | the listing tells neither length nor time |
+//! | `content=given`, or `short` | files come with their content, asked for or not; or with all but the last byte of it |
 //! | `changed=NAME` | that file has other bytes, and is a minute newer |
 //! | `fail-every=K`, with `code=N` | files whose number K divides cannot be downloaded, with this gRPC code; 5 |
 //! | `missing=NAME` | that directory cannot be listed |
@@ -36,9 +37,9 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use plugin_sdk::{Entry, Error, Metadata};
+use plugin_sdk::{Bytes, Entry, Error, Metadata};
 
-use faultplug::{Tree, query};
+use faultplug::{Content, Tree, query};
 
 type Entries = BoxStream<'static, Result<Entry, Error>>;
 
@@ -61,7 +62,7 @@ pub(crate) async fn list(url: &str, file: fn(&str) -> Metadata) -> Result<Entrie
     let listed = move |entry: Entry| {
         let url = Tree::child(&parent, &entry.name);
         let metadata = if bare || entry.directory { Metadata::default() } else { file(&url) };
-        Entry { metadata, ..entry }
+        Entry { metadata, content: content(&url, &entry), ..entry }
     };
     let files = if query::value(url, "list-endless").is_some() { u64::MAX } else { tree.files };
     let files = (0..files).map(|number| entry(&format!("f{number}"), false));
@@ -82,6 +83,15 @@ fn broken(url: &str, tree: &Tree<'_>, entries: Entries) -> Entries {
         (_, Some(at)) => entries.take(at).chain(stream::pending()).boxed(),
         _ => entries,
     }
+}
+
+fn content(url: &str, entry: &Entry) -> Option<Bytes> {
+    let content = Content::of_url(url);
+    let end = match query::value(url, "content").filter(|_| !entry.directory)? {
+        "short" => content.size.saturating_sub(1),
+        _ => content.size,
+    };
+    Some(content.bytes(0..end).into())
 }
 
 fn entry(name: &str, directory: bool) -> Entry {

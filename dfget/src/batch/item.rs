@@ -17,6 +17,8 @@ pub(super) struct Item {
     pub(super) place: Where,
     /// What a listing says of it.
     pub(super) listed: Option<plugin_sdk::Metadata>,
+    /// All of its bytes, if the listing had them.
+    pub(super) content: Option<plugin_sdk::Bytes>,
 }
 
 /// Where its bytes go.

@@ -34,7 +34,7 @@ impl Work {
 
     /// `length  time  path`, in columns; a directory ends in `/`.
     fn print(&self, leaf: &Leaf, suffix: &str) -> Result<(), Error> {
-        let Leaf { url, path, metadata } = leaf;
+        let Leaf { url, path, metadata, .. } = leaf;
         let (length, modified) = (metadata.content_length, metadata.validator.last_modified);
         let shown_length = length.map_or_else(|| "-".into(), |length| length.to_string());
         let shown_time =

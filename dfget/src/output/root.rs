@@ -87,6 +87,11 @@ impl Root {
         Self { closed, ..self }
     }
 
+    /// Whether it was not there before: then nothing is beneath it but what is put there now.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// There is no tree: what was made for it goes again.
     pub fn abandon(&self) {
         if self.is_new {

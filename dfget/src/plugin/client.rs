@@ -153,10 +153,18 @@ impl ResourceClient for Proxy {
         Ok((millis >= 0).then(|| wire::time(millis)).flatten())
     }
 
-    /// Not asked again either: the caller knows whether it has seen a part of it.
     async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, SourceError>>, SourceError> {
+        self.list_with_content(request, 0).await
+    }
+
+    /// Not asked again either: the caller knows whether it has seen a part of it.
+    async fn list_with_content(
+        &self,
+        request: &Request,
+        limit: u64,
+    ) -> Result<BoxStream<'static, Result<Entry, SourceError>>, SourceError> {
         let running = self.running().await?;
-        let message = ListRequest { resource: Some(request.clone().into()) };
+        let message = ListRequest { resource: Some(request.clone().into()), content_limit: limit };
         let pages = running.call(|| "a listing".to_owned(), stub(&running).list(message)).await?;
         let pages = stream::try_unfold((pages, running, shown(&request.url)), async |(mut pages, running, url)| {
             let page: Option<ListResponse> = running.next(&mut pages, || url.clone()).await?;

@@ -1,7 +1,7 @@
 //! Lists a tree, one directory after the other.
 
 use futures_util::{StreamExt, stream::BoxStream};
-use plugin_sdk::{Entry, Request, ResourceClient};
+use plugin_sdk::{Bytes, Entry, Request, ResourceClient};
 
 use super::{
     Found, Leaf, SafeRelativePath, TreeOptions,
@@ -46,8 +46,14 @@ impl<'a> Walk<'a> {
         root_url: &'a ResourceUrl,
     ) -> Self {
         let root = Some(Directory { url: root_url.clone(), path: SafeRelativePath::default(), depth: 0 });
-        let (lister, pending) = (Lister { client, settings }, Pending::default());
+        let (lister, pending) = (Lister { client, settings, content_limit: 0 }, Pending::default());
         Self { lister, options, root_url, root, pending, current: None }
+    }
+
+    /// Takes the content of files of at most `limit` bytes along with them, where the source gives it.
+    pub(crate) fn with_content(mut self, limit: u64) -> Self {
+        self.lister.content_limit = limit;
+        self
     }
 
     /// Where it began.
@@ -100,7 +106,14 @@ impl<'a> Walk<'a> {
         let filter = &self.options.filter;
         if !entry.directory {
             let wanted = filter.wants_file(&path, &url);
-            return Ok(wanted.then_some(Found::File(Leaf { url, path, metadata: entry.metadata })));
+            let Entry { metadata, content, .. } = entry;
+            // What is not all of it, as far as is known, is downloaded; so is what nobody asked for.
+            let limit = self.lister.content_limit;
+            let whole = |content: &Bytes| {
+                metadata.content_length == Some(content.len() as u64) && content.len() as u64 <= limit
+            };
+            let content = content.filter(whole);
+            return Ok(wanted.then_some(Found::File(Leaf { url, path, metadata, content })));
         }
         if !filter.wants_directory(&path, &url) {
             return Ok(None);
@@ -115,7 +128,7 @@ impl<'a> Walk<'a> {
             let fact = format!("{}: more directories wait to be listed than fit into 16 MiB", parent.url);
             return Err(Error::LimitReached { fact });
         }
-        Ok(Some(Found::Directory(Leaf { url, path, metadata: entry.metadata })))
+        Ok(Some(Found::Directory(Leaf { url, path, metadata: entry.metadata, content: None })))
     }
 }
 
@@ -124,6 +137,8 @@ impl<'a> Walk<'a> {
 struct Lister<'a> {
     client: &'a dyn ResourceClient,
     settings: &'a Settings,
+    /// Bytes that a file may have whose content comes along.
+    content_limit: u64,
 }
 
 impl Lister<'_> {
@@ -132,7 +147,8 @@ impl Lister<'_> {
         let request = Request { url: url.as_str().to_owned(), header: self.settings.header.clone() };
         let mut retry = Retry::new(self.settings.tries, self.settings.restarts);
         loop {
-            let error = match in_time(self.client.list(&request), url, self.settings.slow.time).await {
+            let listing = self.client.list_with_content(&request, self.content_limit);
+            let error = match in_time(listing, url, self.settings.slow.time).await {
                 Ok(mut entries) => match self.entry(&mut entries, url).await {
                     Ok(first) => return Ok((first, entries)),
                     Err(error) => error,

@@ -33,6 +33,35 @@ fn a_tree_is_there_with_its_empty_directories() {
     assert!(found.contains_key("empty/") && found.contains_key("d1/d0/f4"));
 }
 
+/// All downloads fail: so these bytes came with the listing.
+const CONTENT_ONLY: &str = "good://h/tree?files=5&dirs=2&size=3000&modified=1000&fail-every=1&content=";
+
+#[test]
+fn files_whose_content_comes_with_the_listing_are_not_downloaded() {
+    let test = TestEnv::new();
+    let run = test.tree(&format!("{CONTENT_ONLY}given")).arg("--json").run();
+    assert_eq!((run.is_success(), fetched(&run).len()), (true, 15), "{}", run.stderr);
+    let run = test.tree(&format!("{CONTENT_ONLY}given")).arg("--json").run();
+    assert_eq!((fetched(&run), run.count("up_to_date")), (Vec::new(), 15));
+}
+
+#[test]
+fn content_is_taken_only_for_a_new_tree_that_is_wanted_as_a_whole() {
+    let test = TestEnv::new();
+    let only_some = test.tree(&format!("{CONTENT_ONLY}given")).args(&["--exclude", "f1", "--json"]).run();
+    assert_eq!((fetched(&only_some).len(), only_some.count("failed")), (0, 12));
+    let there_already = test.tree(&format!("{CONTENT_ONLY}given")).arg("--json").run();
+    assert_eq!((fetched(&there_already).len(), there_already.count("failed")), (0, 15));
+}
+
+#[test]
+fn content_that_is_shorter_than_its_file_is_not_taken() {
+    let test = TestEnv::new();
+    test.tree(&URL.replace("size=3000", "size=3000&content=short")).run().succeeded();
+    let run = TestEnv::new().tree(&format!("{CONTENT_ONLY}short")).arg("--json").run();
+    assert_eq!((fetched(&run).len(), run.count("failed")), (0, 15));
+}
+
 #[test]
 fn without_a_name_a_tree_goes_to_the_last_segment() {
     let test = TestEnv::new();

@@ -113,6 +113,6 @@ impl Listing {
     fn named(&self, name: &[u8], metadata: Metadata) -> Entry {
         // The protocol carries names as text, from which a host could not make the URL of one that is none.
         let url = str::from_utf8(name).is_err().then(|| self.path.entry(name).url().to_owned());
-        Entry { name: path::as_text(name), directory: false, metadata, url }
+        Entry { name: path::as_text(name), metadata, url, ..Entry::default() }
     }
 }

@@ -62,6 +62,11 @@ impl ResourceClient for Share {
     async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, Error>>, Error> {
         self.blocking(request, listing::entries).await
     }
+
+    /// Where they are on a disk of this machine: what has just been listed is in memory.
+    fn lists_content(&self) -> bool {
+        self.root.is_local()
+    }
 }
 
 fn main() -> ExitCode {

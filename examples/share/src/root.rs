@@ -73,6 +73,11 @@ impl Root {
         (is_file && stat.st_dev == device).then(|| SharedFile::new(File::from(opened), Version::of(&stat)))
     }
 
+    /// Whether it is on a disk of this machine, or in its memory.
+    pub(crate) fn is_local(&self) -> bool {
+        self.local.is_some()
+    }
+
     /// # Errors
     ///
     /// * [`Error::InvalidRequest`]: it is no directory, or outside the root

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use plugin_proto::resource::{Entry, ListResponse};
 use tokio::time::Instant;
 use tonic::Code;
@@ -13,9 +13,6 @@ use super::{
     report::Findings,
     session::{Failed, Session, expect, is_too_large, resource},
 };
-
-/// All that RFC 3986 does not call unreserved.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Longest name, in bytes.
 const NAME: usize = 255;
@@ -139,9 +136,7 @@ fn url_of(directory: &str, entry: &Entry) -> String {
     if !entry.url.is_empty() {
         return entry.url.clone();
     }
-    let (path, query) = directory.split_at(directory.find(['?', '#']).unwrap_or(directory.len()));
-    let separator = if path.ends_with('/') { "" } else { "/" };
-    format!("{path}{separator}{}{query}", utf8_percent_encode(&entry.name, SEGMENT))
+    crate::resource::url_beneath(directory, &entry.name)
 }
 
 #[cfg(test)]

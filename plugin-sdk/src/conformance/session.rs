@@ -300,7 +300,7 @@ impl Session {
         &self,
         resource: Option<proto::Resource>,
     ) -> Result<(Option<proto::ListResponse>, Streaming<proto::ListResponse>), Failed> {
-        let request = proto::ListRequest { resource };
+        let request = proto::ListRequest { resource, content_limit: 0 };
         let mut stream = self.ask(async { self.client().list(request).await }).await?;
         let first = self.next(self.limits.answer, &mut stream).await?;
         Ok((first, stream))

@@ -1,23 +1,25 @@
 //! `ResourceClient` as a gRPC service in front of the author's implementation of the trait.
 
 use std::{
+    mem,
     panic::AssertUnwindSafe,
     sync::{Arc, PoisonError, RwLock},
 };
 
+use bytes::Bytes;
 use futures_util::{
     FutureExt, Stream, StreamExt, future,
     stream::{self, BoxStream},
 };
 use plugin_proto::{
-    UNKNOWN_CONTENT_LENGTH, UNKNOWN_LAST_MODIFIED,
+    UNKNOWN_CONTENT_LENGTH, UNKNOWN_LAST_MODIFIED, limits,
     resource::{
         self as proto, DownloadResponse, ListResponse, resource_client_server::ResourceClient as ResourceClientService,
     },
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{frames::Frames, panics};
+use super::{content, frames::Frames, panics};
 use crate::{Attributes, Entry, Error, Options, ResourceClient, wire};
 
 /// Most entries in one message of a listing: some 100 KiB.
@@ -145,9 +147,13 @@ impl ResourceClientService for Service {
     type ListStream = BoxStream<'static, Result<ListResponse, Status>>;
 
     async fn list(&self, request: Request<proto::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
-        let (client, request) = (self.client()?, resource(request.into_inner().resource)?);
+        let proto::ListRequest { resource: named, content_limit } = request.into_inner();
+        let (client, request) = (self.client()?, resource(named)?);
         let panics_at_start = panics::so_far();
-        let entries = guarded(client.list(&request)).await?;
+        let mut entries = guarded(client.list(&request)).await?;
+        if content_limit > 0 && client.lists_content() {
+            entries = content::put_into(entries, client, request, content_limit);
+        }
         Ok(Response::new(pages(entries, panics_at_start).boxed()))
     }
 }
@@ -160,12 +166,32 @@ fn pages(
     let entries = AssertUnwindSafe(entries).catch_unwind().map(|entry| {
         entry.unwrap_or_else(|panic| Err(Error::internal(panics::message(panic.as_ref())))).map_err(Status::from)
     });
-    let pages = entries.ready_chunks(ENTRIES).map(|page| {
-        let entries = page.into_iter().map(|entry| entry.map(Into::into)).collect::<Result<_, _>>()?;
-        Ok(ListResponse { entries })
-    });
+    let pages = entries.ready_chunks(ENTRIES).flat_map(|page| stream::iter(messages(page)));
     pages.chain(stream::once(async move { panics::so_far() }).filter_map(move |panics| {
         let text = "the plugin panicked while it listed, and the listing may be cut short";
         future::ready((panics != panics_at_start).then(|| Err(Status::internal(text))))
     }))
+}
+
+/// A page as messages none of which has more content than a chunk may have; up to an error, which is the end.
+fn messages(page: Vec<Result<Entry, Status>>) -> Vec<Result<ListResponse, Status>> {
+    let (mut messages, mut entries, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for entry in page {
+        let entry = match entry {
+            Ok(entry) => proto::Entry::from(entry),
+            Err(status) => {
+                messages.extend([Ok(ListResponse { entries }), Err(status)]);
+                return messages;
+            }
+        };
+        let length = entry.content.as_ref().map_or(0, Bytes::len);
+        if bytes + length > limits::CHUNK && !entries.is_empty() {
+            messages.push(Ok(ListResponse { entries: mem::take(&mut entries) }));
+            bytes = 0;
+        }
+        bytes += length;
+        entries.push(entry);
+    }
+    messages.push(Ok(ListResponse { entries }));
+    messages
 }

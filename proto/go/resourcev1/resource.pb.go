@@ -1370,8 +1370,10 @@ func (x *End) GetTotal() uint64 {
 }
 
 type ListRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Resource      *Resource              `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Resource *Resource              `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The host would take the content of files of at most so many bytes along with their entries. 0: no content.
+	ContentLimit  uint64 `protobuf:"varint,2,opt,name=content_limit,json=contentLimit,proto3" json:"content_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1411,6 +1413,13 @@ func (x *ListRequest) GetResource() *Resource {
 		return x.Resource
 	}
 	return nil
+}
+
+func (x *ListRequest) GetContentLimit() uint64 {
+	if x != nil {
+		return x.ContentLimit
+	}
+	return 0
 }
 
 type ListResponse struct {
@@ -1464,7 +1473,9 @@ type Entry struct {
 	Directory bool      `protobuf:"varint,2,opt,name=directory,proto3" json:"directory,omitempty"`
 	Metadata  *Metadata `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	// Where the entry is. Empty: beneath the listed URL under its name.
-	Url           string `protobuf:"bytes,4,opt,name=url,proto3" json:"url,omitempty"`
+	Url string `protobuf:"bytes,4,opt,name=url,proto3" json:"url,omitempty"`
+	// All bytes of the version that metadata tells, if the host asked for them. Absent: the host downloads the entry.
+	Content       []byte `protobuf:"bytes,5,opt,name=content,proto3,oneof" json:"content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1525,6 +1536,13 @@ func (x *Entry) GetUrl() string {
 		return x.Url
 	}
 	return ""
+}
+
+func (x *Entry) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
 }
 
 var File_dragonfly_plugin_resource_v1_resource_proto protoreflect.FileDescriptor
@@ -1621,16 +1639,20 @@ const file_dragonfly_plugin_resource_v1_resource_proto_rawDesc = "" +
 	"\aWaiting\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x1b\n" +
 	"\x03End\x12\x14\n" +
-	"\x05total\x18\x01 \x01(\x04R\x05total\"Q\n" +
+	"\x05total\x18\x01 \x01(\x04R\x05total\"v\n" +
 	"\vListRequest\x12B\n" +
-	"\bresource\x18\x01 \x01(\v2&.dragonfly.plugin.resource.v1.ResourceR\bresource\"M\n" +
+	"\bresource\x18\x01 \x01(\v2&.dragonfly.plugin.resource.v1.ResourceR\bresource\x12#\n" +
+	"\rcontent_limit\x18\x02 \x01(\x04R\fcontentLimit\"M\n" +
 	"\fListResponse\x12=\n" +
-	"\aentries\x18\x01 \x03(\v2#.dragonfly.plugin.resource.v1.EntryR\aentries\"\x8f\x01\n" +
+	"\aentries\x18\x01 \x03(\v2#.dragonfly.plugin.resource.v1.EntryR\aentries\"\xba\x01\n" +
 	"\x05Entry\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tdirectory\x18\x02 \x01(\bR\tdirectory\x12B\n" +
 	"\bmetadata\x18\x03 \x01(\v2&.dragonfly.plugin.resource.v1.MetadataR\bmetadata\x12\x10\n" +
-	"\x03url\x18\x04 \x01(\tR\x03url2\xa0\a\n" +
+	"\x03url\x18\x04 \x01(\tR\x03url\x12\x1d\n" +
+	"\acontent\x18\x05 \x01(\fH\x00R\acontent\x88\x01\x01B\n" +
+	"\n" +
+	"\b_content2\xa0\a\n" +
 	"\x0eResourceClient\x12]\n" +
 	"\x04Init\x12).dragonfly.plugin.resource.v1.InitRequest\x1a*.dragonfly.plugin.resource.v1.InitResponse\x12\x81\x01\n" +
 	"\x10GetContentLength\x125.dragonfly.plugin.resource.v1.GetContentLengthRequest\x1a6.dragonfly.plugin.resource.v1.GetContentLengthResponse\x12{\n" +
@@ -1749,6 +1771,7 @@ func file_dragonfly_plugin_resource_v1_resource_proto_init() {
 		(*DownloadResponse_Waiting)(nil),
 		(*DownloadResponse_End)(nil),
 	}
+	file_dragonfly_plugin_resource_v1_resource_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
