@@ -127,6 +127,13 @@ def test_tls_between_host_and_plugin_makes_no_difference(storage, host, root, tm
     assert digest(tmp_path / "copy") == digest(root / tree.LARGE)
 
 
+def test_the_plugin_keeps_the_rules_of_the_protocol(storage, host):
+    scheme = storage.root.partition(":")[0]
+    outcome = host.validate(scheme, storage.url(tree.LARGE), missing=storage.url("no/such file"), empty=storage.url(tree.EMPTY),
+                            directory=storage.url(""), options=storage.options)
+    assert outcome.status == 0, outcome.stdout + outcome.stderr
+
+
 def test_the_file_by_its_own_name_serves_what_an_option_says(zipped, host, root, tmp_path):
     url = zipped.url("sub/deep/leaf").replace("zip:", "fsspec:")
     outcome = host.run(url, "-O", tmp_path / "copy", options={"protocol": "zip"})

@@ -32,6 +32,12 @@ def test_ftps_downloads_pieces(ftps, host, root, tmp_path):
     assert (tmp_path / "copy").read_bytes() == (root / tree.LARGE).read_bytes()
 
 
+def test_ftps_keeps_the_rules_of_the_protocol(ftps, host):
+    url = f"ftps://{ftps.url}"
+    outcome = host.validate("ftps", url + tree.LARGE, missing=url + "none", empty=url + tree.EMPTY, directory=url, options=ftps.options)
+    assert outcome.status == 0, outcome.stdout + outcome.stderr
+
+
 def test_a_certificate_that_nobody_vouches_for_is_refused(ftps, plugin_of):
     options = {name: value for name, value in ftps.options.items() if name != "ca_file"}
     code, text = refused(lambda: metadata(plugin_of("ftps", options), f"ftps://{ftps.url}empty"))

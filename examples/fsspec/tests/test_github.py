@@ -74,9 +74,14 @@ class Api(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    # By default five connections wait to be accepted, and those of a burst are dropped for seconds.
+    request_queue_size = 128
+
+
 @pytest.fixture
 def api():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    server = Server(("127.0.0.1", 0), Api)
     server.asked, server.refusal, server.private, server.cut = [], None, False, None
     server.options = {"api_url": f"http://127.0.0.1:{server.server_port}/api"}
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -97,6 +102,13 @@ def test_a_tree_arrives_as_it_is_without_submodules(api, host, tmp_path):
     outcome = host.run("-r", "github://octo/hello", "-O", tmp_path / "copy", options=api.options | {"sha": "feature/x"})
     assert outcome.status == 0, outcome.stderr
     assert {str(path.relative_to(tmp_path / "copy")): path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file()} == FILES
+
+
+def test_the_plugin_keeps_the_rules_of_the_protocol(api, host):
+    url = "github://octo/hello@v1"
+    outcome = host.validate("github", f"{url}/src/deep/large.bin", missing=f"{url}/none", empty=f"{url}/src/empty",
+                            directory=f"{url}/src", options=api.options)
+    assert outcome.status == 0, outcome.stdout + outcome.stderr
 
 
 def test_the_name_of_the_blob_is_its_version(api, plugin_of):

@@ -5,7 +5,7 @@ import socket
 import pytest
 from dragonfly.plugin.resource.v1 import resource_pb2 as messages
 from harness import plugin as plugins
-from harness import tree
+from harness import servers, tree
 from harness.plugin import body, listing, metadata, refused, resource, until
 
 
@@ -141,6 +141,22 @@ def test_calls_share_connections(plugin_of, sftp, sshd):
     assert sshd.accepted - before == 2
     for stream in streams:
         stream.cancel()
+
+
+def test_a_server_that_allows_few_channels_gets_more_connections(plugin_of, sftp, root, tmp_path):
+    with servers.openssh(tmp_path, "MaxSessions 2") as server:
+        options = sftp.options | {"known_hosts": tmp_path / "known", "key_filename": tmp_path / "user"}
+        plugin, url = plugin_of("sftp", options), f"sftp://127.0.0.1:{server.port}{root}/{tree.LARGE}"
+        streams = [plugin.resources.Download(messages.DownloadRequest(resource=resource(url))) for _ in range(6)]
+        assert [next(stream).WhichOneof("event") for stream in streams] == ["opened"] * 6
+        assert server.accepted == 3
+
+
+def test_a_server_that_allows_no_channel_is_unavailable(plugin_of, sftp, root, tmp_path):
+    with servers.openssh(tmp_path, "MaxSessions 0") as server:
+        options = sftp.options | {"known_hosts": tmp_path / "known", "key_filename": tmp_path / "user"}
+        assert refused(asked(plugin_of("sftp", options), f"sftp://127.0.0.1:{server.port}{root}/"))[0] == "UNAVAILABLE"
+        assert server.accepted == 1
 
 
 def test_a_connection_that_died_between_calls_is_made_anew(plugin_of, sftp, sshd):

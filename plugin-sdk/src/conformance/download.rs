@@ -21,6 +21,9 @@ const PARALLEL: usize = 8;
 /// Downloads that are cancelled.
 const CANCELLED: usize = 16;
 
+/// Not all that a process opens meanwhile belongs to them.
+const FEW: usize = CANCELLED / 2;
+
 /// What is shorter may be through before it is cancelled.
 const LONG_ENOUGH: u64 = 512 * 1024;
 
@@ -134,27 +137,47 @@ async fn cancel_many(session: &Session, url: &str) -> Result<(), String> {
     };
     // Their streams are full by the time the last of them has begun.
     drop(begin("to be cancelled").await?);
-    let files = still_open(session, before).await;
+    let kept = still_open(session, before).await;
     // A plugin whose threads are held answers no more.
-    drop(begin("after others were cancelled").await?);
-    files
+    let others = begin("after others were cancelled").await?;
+    let used = kept.map_or(Ok(()), |kept| kept.is_used_again(session));
+    drop(others);
+    used
 }
 
-/// Whether the files of the cancelled are closed in time.
-async fn still_open(session: &Session, before: Option<usize>) -> Result<(), String> {
-    let Some(before) = before else { return Ok(()) };
-    let deadline = Instant::now() + session.limits.end;
-    loop {
+/// Files that the cancelled left open.
+struct Kept {
+    before: usize,
+    files: usize,
+}
+
+impl Kept {
+    /// The connections of a pool are: they are free for others, which need no more.
+    fn is_used_again(&self, session: &Session) -> Result<(), String> {
+        let Self { before, files } = self;
         let now = session.process.open_files().unwrap_or_default();
-        // Not all that a process opens meanwhile belongs to the cancelled.
-        if now < before + CANCELLED / 2 {
+        if now < files + FEW {
             return Ok(());
         }
+        let limit = session.limits.end;
+        Err(format!(
+            "{limit:?} after {CANCELLED} were cancelled {files} files are open, and {before} were before; \
+             {CANCELLED} others made it {now}"
+        ))
+    }
+}
+
+/// What the cancelled have open when the time for it is over.
+async fn still_open(session: &Session, before: Option<usize>) -> Option<Kept> {
+    let before = before?;
+    let deadline = Instant::now() + session.limits.end;
+    loop {
+        let files = session.process.open_files().unwrap_or_default();
+        if files < before + FEW {
+            return None;
+        }
         if Instant::now() > deadline {
-            let limit = session.limits.end;
-            return Err(format!(
-                "{limit:?} after {CANCELLED} were cancelled {now} files are open, and {before} were before"
-            ));
+            return Some(Kept { before, files });
         }
         sleep(TICK).await;
     }

@@ -37,6 +37,11 @@ class Host:
         assert plugins_running() == []
         return Outcome(done.returncode, done.stdout, done.stderr)
 
+    def validate(self, scheme, url, missing, empty, directory, options=()):
+        """Holds the plugin to the rules of PROTOCOL.md. The limits are for machines that are busy."""
+        return self.run("plugin", "validate", programs.DIST / f"d7y-resource-plugin-{scheme}", url, "--missing", missing, "--empty", empty,
+                        "--directory", directory, "--strict", "--patience", 5, options=options)
+
     def start(self, *arguments, options=()):
         """With --json: its events are read from `stdout`."""
         return subprocess.Popen(self.command("--json", *arguments, options=options), env=self.environment(), cwd=self.home,

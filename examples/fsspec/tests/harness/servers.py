@@ -18,6 +18,8 @@ class Inetd(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     block_on_close = False
+    # By default five connections wait to be accepted, and those of a burst are dropped for seconds.
+    request_queue_size = 128
 
     def __init__(self, command):
         self.command = command
@@ -88,8 +90,8 @@ def keygen(path, *more):
 
 
 @contextmanager
-def openssh(directory):
-    """Its keys: `host`, `user`, `locked` with the passphrase `open sesame`, `stranger` that it does not know."""
+def openssh(directory, more=""):
+    """With these settings. Its keys: `host`, `user`, `locked` with the passphrase `open sesame`, `stranger` that it does not know."""
     program = programs.needed("sshd", "openssh-server")
     if os.geteuid() == 0:
         # Where it drops its rights; Debian makes it when the service starts.
@@ -107,6 +109,7 @@ StrictModes no
 PasswordAuthentication yes
 PermitRootLogin yes
 Subsystem sftp internal-sftp
+{more}
 """)
     with serving(Inetd([program, "-i", "-f", str(directory / "config")])) as server:
         kind, key, *_ = (directory / "host.pub").read_text().split()

@@ -109,11 +109,16 @@ def _path(path):
 
 
 class Connection:
-    """An SSH connection and how many channels of it are taken."""
+    """An SSH connection and how many channels of it are taken. `used`: one was opened; `full`: one was refused."""
 
     def __init__(self, client):
         self.client = client
         self.taken = 1
+        self.used = False
+        self.full = False
+
+    def has_room(self):
+        return self.taken < CHANNELS and not self.full and self.alive()
 
     def alive(self):
         transport = self.client.get_transport()
@@ -138,7 +143,7 @@ class Connections:
     def _free(self, key):
         with self._lock:
             for connection in self._open.get(key, []):
-                if connection.taken < CHANNELS and connection.alive():
+                if connection.has_room():
                     connection.taken += 1
                     return connection
         return None
@@ -157,6 +162,7 @@ class Connections:
                 self._open[place.key].remove(connection)
         if over:
             connection.client.close()
+        return over
 
 
 class ChannelFileSystem(SFTPFileSystem):
@@ -174,14 +180,26 @@ class Channel(Storage):
     def __init__(self, connections, place):
         self._connections = connections
         self._place = place
-        self._connection = connections.take(place)
         self._after = None
+        while not self._opened(connections.take(place)):
+            pass
+
+    def _opened(self, connection):
+        """Whether the connection had room for it: some servers allow fewer, and those that are closed count for a while."""
+        arguments = self._place.arguments
         try:
-            timeout = place.arguments["timeout"]
-            self._fs = ChannelFileSystem(place.arguments["hostname"], client=self._connection.client, timeout=timeout)
-        except BaseException:
-            connections.give_back(place, self._connection)
+            self._fs = ChannelFileSystem(arguments["hostname"], client=connection.client, timeout=arguments["timeout"])
+        except BaseException as error:
+            # Of several that are refused at the same time paramiko tells the reason to one.
+            refused = isinstance(error, paramiko.SSHException) and connection.alive()
+            connection.full |= refused
+            alone = self._connections.give_back(self._place, connection)
+            if refused and (connection.used or not alone):
+                return False
             raise
+        self._connection = connection
+        connection.used = True
+        return True
 
     def info(self, path):
         return _resource(self._fs.ftp.stat(path), path)

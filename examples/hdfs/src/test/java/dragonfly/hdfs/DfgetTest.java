@@ -290,6 +290,17 @@ class DfgetTest {
     }
 
     @Test
+    void it_keeps_the_rules_of_the_protocol() throws Exception {
+        String tree = Cluster.url(Cluster.directory("rules"));
+        Cluster.write("/rules/file", 6 * MEBIBYTE + 12345);
+        Cluster.write("/rules/empty", 0);
+        Cluster.write("/rules/sub/file", 10);
+        Dfget.Run run = dfget.run("plugin", "validate", Plugin.LAUNCHER.toString(), tree + "/file", "--missing", tree + "/none",
+                "--empty", tree + "/empty", "--directory", tree, "--strict", "--patience", "5");
+        assertEquals(0, run.status(), run.stdout() + run.stderr());
+    }
+
+    @Test
     void dfget_lists_the_plugin_with_its_attributes() throws Exception {
         Dfget.Run run = dfget.run("plugin");
         assertTrue(run.stdout().contains("resource plugin hdfs"), run.stdout() + run.stderr());
