@@ -166,11 +166,13 @@ fn locked(place: &Place) -> Result<(Arc<File>, bool), Error> {
         if !place.is_that_of(&file).map_err(io_error("look at", path))? {
             continue;
         }
-        if !is_new && fstat(&file).is_ok_and(|found| found.st_nlink > 1) {
+        let found = fstat(&file).map_err(|error| io_error("look at", path)(error.into()))?;
+        if found.st_nlink > 1 {
             // Its other names are not ours to write to: one may be the old output's.
             place.remove().map_err(io_error("remove", path))?;
         } else {
-            return Ok((Arc::new(file), is_new));
+            // Another dfget may have locked, filled and left it between our making and our locking it.
+            return Ok((Arc::new(file), is_new && found.st_size == 0));
         }
     }
 }

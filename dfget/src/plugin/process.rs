@@ -60,8 +60,8 @@ pub(super) struct Pipes {
 impl Process {
     /// Starts the plugin on a blocking thread of the runtime's, which waits for it; so does the end of the runtime.
     ///
-    /// One thread does both, and is busy with it all the time, because Linux ties the parent-death signal to the *thread* that forked: one that ended
-    /// early, such as an idle one of a pool, would take the plugin with it.
+    /// One thread does both, and is busy with it all the time, because Linux ties the parent-death signal to the *thread*
+    /// that forked: one that ended early, such as an idle one of a pool, would take the plugin with it.
     pub(super) async fn spawn(launch: Launch<'_>) -> io::Result<(Self, Pipes)> {
         let keeper = Keeper::new(launch)?;
         let (started, start) = oneshot::channel();

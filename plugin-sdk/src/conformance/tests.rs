@@ -48,7 +48,9 @@ fn the_table_of_protocol_md_is_that_of_the_code() {
 
 #[test]
 fn the_table_of_validate_md_is_that_of_the_code() {
-    let expected: Vec<String> = RULES.iter().map(|rule| format!("| `{}` | {} |", rule.id, rule.advice)).collect();
+    // A bar would end the cell, in backticks too.
+    let row = |rule: &Rule| format!("| `{}` | {} |", rule.id, rule.advice.replace('|', "\\|"));
+    let expected: Vec<String> = RULES.iter().map(row).collect();
     assert_eq!(rows(VALIDATE, "What to do"), expected);
 }
 

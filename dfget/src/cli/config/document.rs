@@ -103,7 +103,7 @@ impl Document<'_> {
                     continue;
                 }
                 let values = form.read(&full, value.get_ref(), &at)?;
-                given.insert(key.get_ref().to_string(), Given { values, origin: at });
+                put(given, &full, key.get_ref().to_string(), Given { values, origin: at })?;
             }
         }
         Ok(())
@@ -124,11 +124,20 @@ impl Document<'_> {
                 value => {
                     let origin = self.origin(part);
                     let values = Form::Option.read(&full, value, &origin)?;
-                    given.insert(name, Given { values, origin });
+                    put(given, &full, name, Given { values, origin })?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// An option of a source may be there in two ways: `a.b` and `"a.b"`, or beneath `[source.x]` and `[source.X]`.
+fn put(all: &mut BTreeMap<String, Given>, full: &str, name: String, given: Given) -> Result<(), Error> {
+    let fact = format!("{}: it is there twice", given.origin.subject(&printable(full)));
+    match all.insert(name, given) {
+        None => Ok(()),
+        Some(_) => Err(usage(fact, "leave one of them out")),
     }
 }
 
@@ -286,5 +295,12 @@ mod tests {
     fn a_setting_is_there_once() {
         let text = "dfget: FILE:2: `limit-rate`: it is there twice, by two names\n  hint: leave one of them out";
         assert_eq!(refused("limit-rate = 1\nratelimit = 2"), text);
+        for (text, full) in [
+            ("[source.rclone]\n'a.b' = 1\na.b = 2", "source.rclone.a.b"),
+            ("[source.oss]\na = 1\n[source.OSS]\na = 1", "source.oss.a"),
+        ] {
+            let told = refused(text).to_ascii_lowercase();
+            assert!(told.contains(&format!("`{full}`: it is there twice\n  hint: leave one of them out")), "{told}");
+        }
     }
 }
