@@ -36,7 +36,10 @@ pub(super) struct Crew {
     items: Arc<Mutex<mpsc::Receiver<Item>>>,
     hands: JoinSet<Result<(), Error>>,
     done: mpsc::Sender<Done>,
-    committer: AbortOnDropHandle<Result<(), Error>>,
+    /// Until it is known how it ended.
+    committer: Option<AbortOnDropHandle<Result<(), Error>>>,
+    /// Nothing more is to be fetched.
+    failed: bool,
 }
 
 impl Crew {
@@ -44,9 +47,9 @@ impl Crew {
         work.reporter.many();
         let (queue, items) = mpsc::channel(QUEUE);
         let (done, whole) = mpsc::channel(GROUP);
-        let committer = AbortOnDropHandle::new(tokio::spawn(commit(whole)));
+        let committer = Some(AbortOnDropHandle::new(tokio::spawn(commit(whole))));
         let (work, items, hands) = (Arc::clone(work), Arc::new(Mutex::new(items)), JoinSet::new());
-        Self { work, queue, items, hands, done, committer }
+        Self { work, queue, items, hands, done, committer, failed: false }
     }
 
     /// Has a file fetched as soon as there is a hand for it; waits while many are before it.
@@ -59,12 +62,15 @@ impl Crew {
             let hand = fetch_all(Arc::clone(&self.work), Arc::clone(&self.items), self.done.clone());
             self.hands.spawn(hand);
         }
-        tokio::select! {
+        let taken = tokio::select! {
             biased;
-            // Before the queue is closed, one ends only with such an error.
+            // Before the queue is closed, one ends only with such an error; and so does the one who gives names.
             Some(ended) = self.hands.join_next() => flatten(ended),
+            () = self.done.closed() => committed(self.committer.take()).await,
             _ = self.queue.send(item) => Ok(()),
-        }
+        };
+        self.failed |= taken.is_err();
+        taken
     }
 
     /// Waits for all that run, and until all have their names.
@@ -73,8 +79,11 @@ impl Crew {
     ///
     /// * as [`take`](Self::take)
     pub(super) async fn finish(self) -> Result<(), Error> {
-        let Self { mut hands, queue, done, committer, .. } = self;
+        let Self { mut hands, queue, done, committer, failed, .. } = self;
         drop((queue, done));
+        if failed {
+            hands.abort_all();
+        }
         let mut result = Ok(());
         while let Some(ended) = hands.join_next().await {
             result = result.and(flatten(ended));
@@ -83,7 +92,15 @@ impl Crew {
             }
         }
         // Of a committer that has failed, those who fetch know but that it is gone.
-        flatten(committer.await).and(result)
+        committed(committer).await.and(result)
+    }
+}
+
+/// How the one who gives names has ended, unless that was told before.
+async fn committed(committer: Option<AbortOnDropHandle<Result<(), Error>>>) -> Result<(), Error> {
+    match committer {
+        Some(committer) => flatten(committer.await),
+        None => Ok(()),
     }
 }
 

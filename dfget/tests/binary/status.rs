@@ -1,4 +1,4 @@
-//! Every gRPC status, before and after data: the table of FAULTS.md, as long as nothing is retried.
+//! Every gRPC status, before and after data: the table of PROTOCOL.md, "Errors", as long as nothing is retried.
 
 use std::time::Duration;
 

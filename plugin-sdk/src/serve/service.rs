@@ -20,7 +20,7 @@ use plugin_proto::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{content, frames::Frames, panics};
-use crate::{Attributes, Entry, Error, Options, ResourceClient, wire};
+use crate::{Attributes, DownloadRequest, Entry, Error, Options, ResourceClient, wire};
 
 /// Most entries in one message of a listing: some 100 KiB.
 const ENTRIES: usize = 512;
@@ -140,7 +140,12 @@ impl ResourceClientService for Service {
             return Err(Status::invalid_argument("the request names no resource"));
         }
         let panics_at_start = panics::so_far();
-        let download = guarded(client.download(&request.into())).await?;
+        let wanted = DownloadRequest::from(request);
+        let download = guarded(client.download(&wanted)).await?;
+        // A source that knows no versions has not looked at the one that is asked for.
+        if !wanted.validator.is_empty() && download.opened.metadata.validator.is_empty() {
+            return Err(Error::Changed("nothing tells its version; download it from its start".into()).into());
+        }
         Ok(Response::new(Frames::new(download, panics_at_start).boxed()))
     }
 
@@ -194,4 +199,42 @@ fn messages(page: Vec<Result<Entry, Status>>) -> Vec<Result<ListResponse, Status
     }
     messages.push(Ok(ListResponse { entries }));
     messages
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::{Download, Metadata};
+
+    /// As the first example of the documentation.
+    struct Unversioned;
+
+    #[crate::async_trait]
+    impl ResourceClient for Unversioned {
+        async fn metadata(&self, _: &crate::Request) -> Result<Metadata, Error> {
+            Ok(Metadata::default())
+        }
+
+        async fn download(&self, wanted: &DownloadRequest) -> Result<Download, Error> {
+            Download::from_bytes("hello", wanted.range)
+        }
+    }
+
+    async fn download(validator: Option<proto::Validator>) -> Result<(), Code> {
+        let service = Service::new(Attributes::of_scheme("x"), |_| Ok(Unversioned));
+        *service.client.write().unwrap() = Some(Arc::new(Unversioned));
+        let resource = Some(proto::Resource { url: "x://h".into(), header: Vec::new() });
+        let request = proto::DownloadRequest { resource, range: None, validator };
+        service.download(Request::new(request)).await.map(drop).map_err(|status| status.code())
+    }
+
+    #[tokio::test]
+    async fn no_version_is_served_that_nothing_tells() {
+        let validator = |etag: &str| Some(proto::Validator { etag: etag.into(), last_modified: None });
+        assert_eq!(download(None).await, Ok(()));
+        assert_eq!(download(validator("")).await, Ok(()));
+        assert_eq!(download(validator("\"e\"")).await, Err(Code::FailedPrecondition));
+    }
 }
