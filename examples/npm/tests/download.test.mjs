@@ -1,11 +1,13 @@
 // Downloads with dfget from Verdaccio.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { dfget, firstBytes, makeRoom, plugins, sha256, sha256Of, startDfget } from './with/dfget.mjs';
+import { dfget, firstBytes, makeRoom, plugins, sha256, sha256Of, startDfget, validate } from './with/dfget.mjs';
 import { startRegistry } from './with/registry.mjs';
+import { startStorage } from './with/storage.mjs';
 import { test } from './with/test.mjs';
 
 const MIB = 1024 * 1024;
@@ -74,6 +76,20 @@ test('the registry named default is the one of the options, or of ~/.npmrc, or t
   const npmrc = `registry=http://127.0.0.1:1/\n@scope:registry=${registry.url}\n`;
   const byScope = await dfget(room, ['-u', 'npm://default/@scope/inner', '-O', '3'], { npmrc });
   assert.equal(byScope.code, 0, byScope.stderr);
+});
+
+// With their versions: a package without one is a tarball and a list alike, and the rules want a file that is no directory.
+test('the plugin keeps the rules of the protocol with Verdaccio', async (t) => {
+  const { code, stdout, stderr } = await validate(makeRoom(t), url('large@1.0.0'), { missing: url('many@9.9.9'), directory: url('many/') });
+  assert.equal(code, 0, `${stdout}${stderr}`);
+});
+
+test('the plugin keeps the rules of the protocol with a registry that serves parts', async (t) => {
+  const packages = { thing: { '1.0.0': randomBytes(6 * MIB), '2.0.0': randomBytes(1000) }, empty: { '1.0.0': Buffer.alloc(0) } };
+  const { host } = await startStorage(t, { packages });
+  const resources = { missing: `npm://${host}/thing@3`, empty: `npm://${host}/empty`, directory: `npm://${host}/thing/` };
+  const { code, stdout, stderr } = await validate(makeRoom(t), `npm://${host}/thing@1.0.0`, resources);
+  assert.equal(code, 0, `${stdout}${stderr}`);
 });
 
 test('a part is refused where the registry serves none, as Verdaccio does not', async (t) => {

@@ -35,6 +35,12 @@ export function dfget(room, args, more) {
   return startDfget(room, args, more).done;
 }
 
+/** Holds the plugin to the rules of PROTOCOL.md, with what else is to be tried in `resources`. */
+export function validate(room, url, resources) {
+  const words = Object.entries(resources).flatMap(([name, resource]) => [`--${name}`, resource]);
+  return dfget(room, ['plugin', 'validate', path.join(room, 'plugins', path.basename(PLUGIN)), url, ...words, '--strict', '--patience', '5']);
+}
+
 export function sha256(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
 }
