@@ -313,7 +313,7 @@ impl Work {
         let output = item.place.open(self.options_of(item))?;
         let client = self.registry.open(&source).await?;
         let client = match &item.content {
-            Some(content) => AtHand::new(content.clone(), item.listed.clone().unwrap_or_default(), client),
+            Some(content) => Arc::new(AtHand::new(content.clone(), item.listed.clone().unwrap_or_default(), client)),
             None => client,
         };
         let job = Job { url: item.url.clone(), settings: Arc::clone(&self.batch.settings) };

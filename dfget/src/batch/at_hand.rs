@@ -20,8 +20,8 @@ pub(super) struct AtHand {
 
 impl AtHand {
     /// `content` is all of the version that `metadata` tells.
-    pub(super) fn new(content: Bytes, metadata: Metadata, source: Arc<dyn ResourceClient>) -> Arc<dyn ResourceClient> {
-        Arc::new(Self { content, metadata, given: AtomicBool::new(false), source })
+    pub(super) fn new(content: Bytes, metadata: Metadata, source: Arc<dyn ResourceClient>) -> Self {
+        Self { content, metadata, given: AtomicBool::new(false), source }
     }
 }
 

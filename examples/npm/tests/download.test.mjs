@@ -133,7 +133,7 @@ test('a private package needs the right token, and no message shows one', async 
 test('at the level debug the plugin tells what it asked', async (t) => {
   const room = makeRoom(t);
   const { stderr } = await dfget(room, ['-u', url('many'), '-O', 'out', '--log-level', 'debug']);
-  assert.match(stderr, /asked method="GET" status=200 url=\S+many" plugin="d7y-resource-plugin-npm"/);
+  assert.match(stderr, /npm: asked method="GET" status=200 url="\S+many"/);
 });
 
 test('credentials come from ~/.npmrc in each of npm’s forms', async (t) => {
