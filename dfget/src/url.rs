@@ -2,16 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use url::Url;
 
 use crate::escape::is_secret;
 
 /// What is so long in a query is a secret, whatever its name.
 const TOKEN: usize = 11;
-
-/// All that RFC 3986 does not call unreserved.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A URL. Its `Display` hides the user, the fragment and the values of the query, which may be
 /// passwords, tokens or signatures.
@@ -60,11 +56,7 @@ impl ResourceUrl {
 
     /// That of `name` directly beneath this one, which keeps its query.
     pub(crate) fn child(&self, name: &str) -> Option<Self> {
-        let end = self.text.find(['?', '#']).unwrap_or(self.text.len());
-        let (path, query) = self.text.split_at(end);
-        let name = percent_encoding::utf8_percent_encode(name, SEGMENT);
-        let separator = if path.ends_with('/') { "" } else { "/" };
-        format!("{path}{separator}{name}{query}").parse().ok()
+        plugin_sdk::url_beneath(&self.text, name).parse().ok()
     }
 
     /// The last segment of the path that is not empty, decoded, if that is a name for a directory.

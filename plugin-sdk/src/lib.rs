@@ -60,7 +60,7 @@ pub use body::{Body, BodyEvent, BodySender, CHUNK, Cancelled, Download, Opened};
 pub use bytes::Bytes;
 pub use client::ResourceClient;
 pub use error::Error;
-pub use resource::{Digest, DownloadRequest, Entry, Header, Metadata, Range, Request, Validator};
+pub use resource::{Digest, DownloadRequest, Entry, Header, Metadata, Range, Request, Validator, url_beneath};
 pub use serve::serve;
 
 /// The README's own plugin is compiled as a test, too.

@@ -162,7 +162,8 @@ pub struct Entry {
 
 /// Where the entry `name` of a directory is, if its listing does not say: the path of the directory's URL, a `/` if there
 /// is none at its end, and the name as one segment, with the query that the URL has.
-pub(crate) fn url_beneath(directory: &str, name: &str) -> String {
+#[must_use]
+pub fn url_beneath(directory: &str, name: &str) -> String {
     let (path, query) = directory.split_at(directory.find(['?', '#']).unwrap_or(directory.len()));
     let separator = if path.ends_with('/') { "" } else { "/" };
     format!("{path}{separator}{}{query}", utf8_percent_encode(name, SEGMENT))
