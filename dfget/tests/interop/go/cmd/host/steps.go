@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 )
 
@@ -239,6 +240,10 @@ func redial(s *Session, url string) (string, error) {
 	s.lock.Unlock()
 	ctx, done := context.WithTimeout(context.Background(), patience)
 	defer done()
+	// A call that is made before the client has noticed goes out on what is broken, and is not made again.
+	if conn := s.protocol.(*plugin.GRPCClient).Conn; !conn.WaitForStateChange(ctx, connectivity.Ready) {
+		return "", errors.New("the client has not noticed that its connection is gone")
+	}
 	resource := &contract.Resource{Url: url}
 	answer, err := s.resource.GetContentLength(ctx, &contract.GetContentLengthRequest{Resource: resource}, grpc.WaitForReady(true))
 	s.lock.Lock()
