@@ -112,7 +112,7 @@ impl Opts {
             all.extend(parse_all("--opt", &validate.options, values::pair)?);
         }
         let all = all.into_iter().collect();
-        let options = SourceOptions { all, by_scheme: parsed.sources() };
+        let options = SourceOptions { all, by_scheme: parsed.sources(), ..SourceOptions::default() };
         let rules = parsed.rules()?;
         let origin_of_levels = parsed.origin("log-level");
         let command = parsed.arguments.command.take().map(|command| command_of(command, &parsed)).transpose()?;

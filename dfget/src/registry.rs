@@ -38,6 +38,8 @@ pub struct SourceOptions {
     pub all: Options,
     /// The source of this scheme alone, in lower case as URLs have it.
     pub by_scheme: BTreeMap<String, Options>,
+    /// Each in-tree source that knows them: the command line's own options, such as `--proxy`.
+    pub offered: Options,
 }
 
 impl SourceOptions {
@@ -49,9 +51,19 @@ impl SourceOptions {
         options
     }
 
+    /// All that this in-tree source is told.
+    #[must_use]
+    pub fn for_in_tree(&self, source: &InTree) -> Options {
+        let known = |name: &str| source.known_options().any(|option| option.name == name);
+        let offered = self.offered.iter().filter(|(name, _)| known(name));
+        let mut options: Options = offered.map(|(name, value)| (name.clone(), value.clone())).collect();
+        options.extend(self.for_scheme(source.scheme));
+        options
+    }
+
     /// Each option of any source.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.by_scheme.values().flatten().chain(&self.all)
+        self.by_scheme.values().flatten().chain(&self.all).chain(&self.offered)
     }
 }
 
@@ -155,8 +167,8 @@ impl Registry {
         if let Some(plugin) = self.search.find(source.scheme) {
             tracing::warn!("{}: the in-tree source is used, not plugin {}", source.scheme, plugin.path.display());
         }
-        let client = (source.open)(&self.options.for_scheme(source.scheme))
-            .map_err(|error| Error::of_source(source.scheme, error))?;
+        let client =
+            source.open(&self.options.for_in_tree(source)).map_err(|error| Error::of_source(source.scheme, error))?;
         opened.insert(source.scheme, Arc::clone(&client));
         Ok(client)
     }
@@ -212,7 +224,11 @@ mod tests {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
         };
         let oss = options(&[("region", "a"), ("endpoint", "b")]);
-        let told = SourceOptions { all: options(&[("region", "c")]), by_scheme: [("oss".to_owned(), oss)].into() };
+        let told = SourceOptions {
+            all: options(&[("region", "c")]),
+            by_scheme: [("oss".to_owned(), oss)].into(),
+            ..SourceOptions::default()
+        };
         assert_eq!(told.for_scheme("oss"), options(&[("region", "c"), ("endpoint", "b")]));
         assert_eq!(told.for_scheme("share"), options(&[("region", "c")]));
     }

@@ -17,11 +17,11 @@ use plugin_sdk::{
 use reqwest::{
     Client, Method, Response, StatusCode, Url, header,
     header::{HeaderMap, HeaderName, HeaderValue},
-    redirect,
 };
 use tokio_stream::StreamExt;
 
 use self::answer::{content_range, error_of, header_of, metadata_of};
+use super::network;
 
 /// As many as browsers follow.
 const REDIRECTS: usize = 20;
@@ -32,17 +32,8 @@ struct Http {
     answered: AtomicBool,
 }
 
-/// Takes no options: what goes to the server goes by `-H`.
 pub(super) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
-    if let Some(option) = options.keys().next() {
-        return Err(Error::InvalidRequest(format!("there is no option `{option}`: http has none, -H sends a header")));
-    }
-    // Redirects are followed here: reqwest would send the user's own header to whatever host they lead to.
-    let client = Client::builder()
-        .user_agent(concat!("dfget/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .build();
-    Ok(Arc::new(Http { client: client.map_err(Error::internal)?, answered: AtomicBool::new(false) }))
+    Ok(Arc::new(Http { client: network::client(options)?, answered: AtomicBool::new(false) }))
 }
 
 #[async_trait]
