@@ -1,6 +1,7 @@
 //! `http://` and `https://`: GET and HEAD with ranges and validators.
 
 mod answer;
+mod index;
 
 use std::{
     str::FromStr,
@@ -20,7 +21,10 @@ use reqwest::{
 };
 use tokio_stream::StreamExt;
 
-use self::answer::{content_range, error_of, header_of, metadata_of};
+use self::{
+    answer::{content_range, error_of, header_of, metadata_of},
+    index::Entries,
+};
 use super::network;
 
 /// As many as browsers follow.
@@ -64,6 +68,11 @@ impl ResourceClient for Http {
             Opened { status: answer.status().as_u16().into(), header: header_of(answer.headers()), range, metadata };
         let chunks = answer.bytes_stream().map(|chunk| chunk.map_err(broken_off));
         Ok(Download { opened, body: Body::from_stream(chunks) })
+    }
+
+    async fn list(&self, request: &Request) -> Result<Entries, Error> {
+        let answer = successful(self.send(Method::GET, request, &HeaderMap::new()).await?)?;
+        index::entries(answer, &request.url)
     }
 }
 

@@ -1,11 +1,14 @@
-//! `http://`: against a server that does everything wrong, against nginx, and here against that of the Python library.
+//! `http://`: against a server that does everything wrong, against nginx and Apache, and here against that of the
+//! Python library.
 //!
 //! * [`server`], [`answer`]: the server that does everything wrong
 //! * the others: what it does, by the rows of the fault matrix
 
 mod answer;
+mod apache;
 mod bodies;
 mod headers;
+mod index;
 mod nginx;
 mod ranges;
 mod redirects;
@@ -17,6 +20,7 @@ mod versions;
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -33,8 +37,12 @@ struct Server {
 impl Server {
     /// `None` without Python; the port is the kernel's choice.
     fn start(test: &TestEnv) -> Option<Self> {
+        Self::of(&test.path("home"))
+    }
+
+    fn of(directory: &Path) -> Option<Self> {
         let mut command = Command::new("python3");
-        command.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]).arg(test.path("home"));
+        command.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]).arg(directory);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut line = String::new();
         BufReader::new(process.stdout.take()?).read_line(&mut line).ok()?;

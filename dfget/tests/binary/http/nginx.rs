@@ -41,7 +41,13 @@ http {
     fastcgi_temp_path HOME/temp;
     uwsgi_temp_path HOME/temp;
     scgi_temp_path HOME/temp;
-    server { listen 127.0.0.1:PORT reuseport; root HOME/files; }
+    server {
+        listen 127.0.0.1:PORT reuseport;
+        root HOME/files;
+        location /html/ { alias HOME/tree/; autoindex on; }
+        location /rounded/ { alias HOME/tree/; autoindex on; autoindex_exact_size off; autoindex_localtime on; }
+        location /json/ { alias HOME/tree/; autoindex on; autoindex_format json; }
+    }
 }
 ";
 
@@ -65,7 +71,7 @@ impl Served {
     }
 }
 
-struct Nginx {
+pub(super) struct Nginx {
     process: Child,
     home: PathBuf,
     port: u16,
@@ -73,19 +79,23 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// Serves `content` as `/file`. `None` without nginx.
-    fn start(test: &TestEnv, content: Content) -> Option<Self> {
+    /// Serves `content` as `/file`, and `nginx/tree` with several indexes. `None` without nginx.
+    pub(super) fn start(test: &TestEnv, content: Content) -> Option<Self> {
         let (home, (reserved, port)) = (test.path("nginx"), reserve_port());
         fs::create_dir_all(home.join("files")).unwrap();
         let text = CONFIGURATION.replace("HOME", home.to_str().unwrap()).replace("PORT", &port.to_string());
         fs::write(home.join("conf"), text).unwrap();
-        let mut command = Command::new(program()?);
+        let mut command = Command::new(program("nginx")?);
         command.arg("-p").arg(&home).arg("-e").arg(home.join("error.log")).arg("-c").arg(home.join("conf"));
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let nginx = Self { process, home, port, _port: reserved };
         nginx.serve(content, 0);
         wait_for("nginx", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
         Some(nginx)
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
     }
 
     /// Replaces the file in one step. The ETag of nginx is made of the size and of the second, so that comes along.
@@ -98,8 +108,7 @@ impl Nginx {
     }
 
     fn get<'a>(&self, test: &'a TestEnv, run: &str, content: Content) -> Dfget<'a> {
-        let url = format!("http://127.0.0.1:{}/file?run={run}", self.port);
-        test.get(&url).output("file").expect(Digest::of_content(content))
+        test.get(&self.url(&format!("/file?run={run}"))).output("file").expect(Digest::of_content(content))
     }
 
     /// What it served in this `run`, which is over.
@@ -137,10 +146,10 @@ fn reserve_port() -> (OwnedFd, u16) {
 }
 
 /// Debian keeps it where only root's PATH looks.
-fn program() -> Option<PathBuf> {
+pub(super) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|directory| directory.join("nginx")).find(|file| file.is_file())
+    std::env::split_paths(&path).chain(usual).map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
 /// The ranges that a state says are on the disk.
