@@ -1,6 +1,7 @@
 //! `http://` and `https://`: GET and HEAD with ranges and validators.
 
 mod answer;
+mod digest;
 mod index;
 
 use std::{
@@ -12,17 +13,17 @@ use std::{
 };
 
 use plugin_sdk::{
-    Body, Download, DownloadRequest, Error, Header, Metadata, Opened, Options, Range, Request, ResourceClient,
-    Validator, async_trait,
+    Body, Download, DownloadRequest, Error, Header, Metadata, Options, Range, Request, ResourceClient, Validator,
+    async_trait,
 };
 use reqwest::{
-    Client, Method, Response, StatusCode, Url, header,
+    Client, Method, Response, Url, header,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use tokio_stream::StreamExt;
 
 use self::{
-    answer::{content_range, error_of, header_of, metadata_of},
+    answer::{metadata_of, opened, says_nothing_of_get, successful},
     index::Entries,
 };
 use super::network;
@@ -44,7 +45,7 @@ pub(super) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> 
 impl ResourceClient for Http {
     async fn metadata(&self, request: &Request) -> Result<Metadata, Error> {
         let mut answer = self.send(Method::HEAD, request, &HeaderMap::new()).await?;
-        if matches!(answer.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
+        if says_nothing_of_get(answer.status()) {
             // The answer's header says the same, and its body is dropped unread.
             answer = self.send(Method::GET, request, &HeaderMap::new()).await?;
         }
@@ -53,19 +54,7 @@ impl ResourceClient for Http {
 
     async fn download(&self, request: &DownloadRequest) -> Result<Download, Error> {
         let answer = self.send(Method::GET, &request.request, &conditions(request)?).await?;
-        if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE && !request.validator.is_empty() {
-            // Of the version with this validator it was a part: not every server heeds a precondition.
-            return Err(Error::Changed(format!("the resource has changed: the server answered {}", answer.status())));
-        }
-        let answer = successful(answer)?;
-        let metadata = metadata_of(&answer)?;
-        request.validator.require(&metadata.validator)?;
-        let range = match answer.status() {
-            StatusCode::PARTIAL_CONTENT => content_range(answer.headers())?.0,
-            _ => Range { start: 0, length: metadata.content_length },
-        };
-        let opened =
-            Opened { status: answer.status().as_u16().into(), header: header_of(answer.headers()), range, metadata };
+        let opened = opened(&answer, request)?;
         let chunks = answer.bytes_stream().map(|chunk| chunk.map_err(broken_off));
         Ok(Download { opened, body: Body::from_stream(chunks) })
     }
@@ -149,10 +138,6 @@ fn redirect_of(answer: &Response, asked: &Url) -> Result<Option<Url>, Error> {
     }
 }
 
-fn successful(answer: Response) -> Result<Response, Error> {
-    if answer.status().is_success() { Ok(answer) } else { Err(error_of(answer.status(), answer.headers())) }
-}
-
 /// A request that could not be made or was not answered.
 fn broken(error: reqwest::Error) -> Error {
     // The URL stands before the message already, and may hold a password.
@@ -199,6 +184,9 @@ fn range_header(range: Range) -> Option<(HeaderName, String)> {
 }
 
 /// RFC 9110, section 13.1: a weak ETag never satisfies `If-Match`, so it is compared with the answer's alone.
+///
+/// Not `If-Range`, which has a server send the whole of another version: nobody here could use it, and all that is on
+/// the way would be lost with its connection.
 fn validator_header(validator: &Validator) -> Option<(HeaderName, String)> {
     match (&validator.etag, validator.last_modified) {
         (Some(etag), _) if !etag.starts_with("W/") => Some((header::IF_MATCH, etag.clone())),

@@ -7,6 +7,8 @@
 mod answer;
 mod apache;
 mod bodies;
+mod codings;
+mod digests;
 mod headers;
 mod index;
 mod nginx;

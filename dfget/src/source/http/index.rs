@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use self::{page::Page, place::Place};
-use super::text;
+use super::{answer::coding_of, text};
 
 /// Entries that were read and that nobody has asked for yet.
 const AHEAD: usize = 256;
@@ -75,6 +75,9 @@ fn failure(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Option<Erro
 
 impl Kind {
     fn of(answer: &Response) -> Result<Self, Error> {
+        if let Some(coding) = coding_of(answer.headers()) {
+            return Err(refused(format!("its index is encoded as `{coding}`, which nobody asked for")));
+        }
         let stated = text(answer.headers(), header::CONTENT_TYPE).unwrap_or_default();
         match stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
             "text/html" | "application/xhtml+xml" => Ok(Self::Html),

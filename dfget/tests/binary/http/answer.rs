@@ -93,6 +93,10 @@ impl Answer {
         Self { status_line: status_line.to_owned(), header: Vec::new(), body: Vec::new(), fault: None }
     }
 
+    pub(super) fn with_status(self, code: u16) -> Self {
+        Self { status_line: Self::status(code).status_line, ..self }
+    }
+
     pub(super) fn redirect(code: u16, location: &str) -> Self {
         Self::status(code).header("Location", location)
     }

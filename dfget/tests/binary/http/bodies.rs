@@ -148,3 +148,22 @@ fn chunks_that_are_none_are_no_body() {
     let server = always(|answer| answer.without("Content-Length").header("Transfer-Encoding", "chunked"));
     get(&server, 1).failed_saying(22, &["the answer broke off: "]);
 }
+
+/// The rest of it is not there any more, and what is there is another version.
+#[test]
+fn a_file_that_shrinks_while_it_is_sent_is_fetched_anew() {
+    let shrunk = Content { seed: 1, size: 60_000 };
+    let server = Server::start(move |asked| match asked.number {
+        0 => Resource::default().answer(asked).closed_at(60_000),
+        _ => Resource { content: shrunk, etag: Some("\"2\""), ..Resource::default() }.answer(asked),
+    });
+    let run = TestEnv::new().get(&server.url("/file")).tries(2).expect(Digest::of_content(shrunk)).run();
+    assert!(run.is_success() && run.stderr.ends_with("; restarting from 0\n"), "{}", run.stderr);
+    // One that does not even say that it is another version: there is no byte at 60,000.
+    let server = Server::start(move |asked| match asked.number {
+        0 => Resource::default().answer(asked).closed_at(60_000),
+        _ => Resource { content: shrunk, ..Resource::default() }.answer(asked),
+    });
+    let run = TestEnv::new().get(&server.url("/file")).tries(2).expect(Digest::of_content(shrunk)).run();
+    assert!(run.is_success() && run.stderr.ends_with("; restarting from 0\n"), "{}", run.stderr);
+}

@@ -158,3 +158,44 @@ fn a_range_behind_the_end_is_refused() {
     let run = TestEnv::new().get(&server.url("/file")).args(&["--range", "100000-"]).run();
     run.failed(24, &format!("dfget: {}: the server answered 416 Range Not Satisfiable", server.url("/file")));
 }
+
+#[test]
+fn a_part_is_not_taken_for_the_whole() {
+    let part = |first: u64| {
+        let answer = Answer::status(206).header("Content-Range", format!("bytes {first}-99999/100000"));
+        answer.body(CONTENT.bytes(first..100_000))
+    };
+    let server = Server::of(Resource::default(), move |_, _| part(10));
+    let words = "the server answered with what begins at byte 10, and the whole was asked for";
+    TestEnv::new().get(&server.url("/file")).run().failed(24, &format!("dfget: {}: {words}", server.url("/file")));
+    // One that is all of it is.
+    let server = Server::of(Resource::default(), move |_, _| part(0));
+    TestEnv::new().get(&server.url("/file")).run().succeeded();
+    // And of one that is the beginning, the rest is asked for.
+    let server = Server::of(Resource::default(), |asked, answer| match asked.number {
+        0 => answer.with_status(206).header("Content-Range", "bytes 0-4999/100000").body(CONTENT.bytes(0..5000)),
+        _ => answer,
+    });
+    TestEnv::new().get(&server.url("/file")).run().succeeded();
+    assert_eq!(server.ranges(), [None, Some("bytes=5000-99999".into())]);
+}
+
+#[test]
+fn several_parts_are_not_taken_for_one() {
+    let server = bent(|_, answer| {
+        let body = "--x\r\nContent-Range: bytes 0-0/3145728\r\n\r\nx\r\n--x--\r\n";
+        answer.header("Content-Type", "multipart/byteranges; boundary=x").without("Content-Range").body(body)
+    });
+    in_pieces(&server).failed_saying(24, &["the server answered with several parts, and one was asked for"]);
+}
+
+#[test]
+fn a_part_that_is_longer_than_asked_for_is_cut() {
+    let server = Server::of(Resource::default(), |asked, answer| match asked.range() {
+        Some(_) => answer.header("Content-Range", "bytes 10-99999/100000").body(CONTENT.bytes(10..100_000)),
+        None => answer,
+    });
+    let test = TestEnv::new();
+    let run = test.get(&server.url("/file")).args(&["--range", "10-19"]);
+    run.expect(Digest::of_bytes(&CONTENT.bytes(10..20))).run().succeeded();
+}

@@ -75,6 +75,16 @@ fn an_endless_head_is_no_answer() {
 }
 
 #[test]
+fn a_head_of_1_mib_is_told() {
+    let (value, lines) = ("x".repeat(1 << 20), "X: value\r\n".repeat(1 << 17));
+    let of_one_line = Server::of(Resource::default(), move |_, answer| answer.header("X", &value));
+    let of_many = Server::start(move |_| Answer::line(&format!("HTTP/1.1 200 OK\r\n{lines}X: y")));
+    for server in [of_one_line, of_many] {
+        get(&server).failed_saying(22, &["/file: error sending request: ", "message head is too large"]);
+    }
+}
+
+#[test]
 fn endless_informational_answers_are_no_answer() {
     let server = Server::start(|_| Answer::line("HTTP/1.1 103 Early Hints").again_and_again());
     stalled(&server, "no answer in 700ms");

@@ -9,7 +9,11 @@ use super::{
 use crate::harness::TestEnv;
 
 /// Status, its name, exit code.
-const TABLE: [(u16, &str, i32); 24] = [
+const TABLE: [(u16, &str, i32); 37] = [
+    (202, "Accepted", 22),
+    (204, "No Content", 24),
+    (205, "Reset Content", 24),
+    (226, "IM Used", 24),
     (300, "Multiple Choices", 24),
     (304, "Not Modified", 24),
     (400, "Bad Request", 24),
@@ -24,9 +28,14 @@ const TABLE: [(u16, &str, i32); 24] = [
     (409, "Conflict", 24),
     (410, "Gone", 20),
     (412, "Precondition Failed", 23),
+    (413, "Payload Too Large", 24),
+    (414, "URI Too Long", 24),
     (416, "Range Not Satisfiable", 24),
+    (421, "Misdirected Request", 24),
     (425, "Too Early", 22),
+    (428, "Precondition Required", 24),
     (429, "Too Many Requests", 22),
+    (431, "Request Header Fields Too Large", 24),
     (451, "Unavailable For Legal Reasons", 24),
     (500, "Internal Server Error", 22),
     (501, "Not Implemented", 24),
@@ -34,6 +43,10 @@ const TABLE: [(u16, &str, i32); 24] = [
     (503, "Service Unavailable", 22),
     (504, "Gateway Timeout", 22),
     (505, "HTTP Version Not Supported", 24),
+    (507, "Insufficient Storage", 22),
+    (508, "Loop Detected", 24),
+    (510, "Not Extended", 24),
+    (511, "Network Authentication Required", 24),
 ];
 
 fn hint(exit: i32) -> &'static str {
@@ -58,7 +71,9 @@ fn busy(times: usize, status: u16, retry_after: Option<String>) -> Server {
 #[test]
 fn each_status_has_its_exit_code() {
     for (status, name, exit) in TABLE {
-        let server = Server::start(move |_| Answer::status(status).body("<h1>no</h1>"));
+        // The answers of these have no body.
+        let body = if matches!(status, 204 | 205 | 304) { "" } else { "<h1>no</h1>" };
+        let server = Server::start(move |_| Answer::status(status).body(body));
         let url = server.url("/file");
         let run = TestEnv::new().get(&url).run();
         // 412 to a request without a condition makes no sense; it is a change as ever.
@@ -99,9 +114,14 @@ fn what_may_pass_is_tried_again_and_all_else_is_not() {
 }
 
 #[test]
-fn a_status_that_nobody_knows_is_shown() {
-    let server = Server::start(|_| Answer::status(599));
-    TestEnv::new().get(&server.url("/file")).run().failed_saying(24, &["the server answered 599"]);
+fn a_status_that_nobody_knows_is_as_the_first_of_its_hundred() {
+    for (status, exit) in [(399, 24), (499, 24), (520, 22), (599, 22)] {
+        let server = Server::start(move |_| Answer::status(status));
+        let run = TestEnv::new().get(&server.url("/file")).run();
+        run.failed_saying(exit, &[&format!("the server answered {status}")]);
+    }
+    let server = Server::of(Resource::default(), |_, answer| answer.with_status(299));
+    TestEnv::new().get(&server.url("/file")).run().succeeded();
 }
 
 #[test]
