@@ -24,6 +24,7 @@ use self::{
 use crate::{
     download::{Job, Settings, Wanted, download},
     error::Error,
+    escape::printable,
     limit::RateLimit,
     output::{OutputOptions, Root, Target},
     registry::Registry,
@@ -49,6 +50,8 @@ pub struct Batch {
     pub output: OutputOptions,
     /// Leave outputs alone that the source has no newer version of.
     pub if_modified: bool,
+    /// Files are named as their sources call them, if those do and the user does not.
+    pub remote_name: bool,
     /// How resources are fetched.
     pub settings: Arc<Settings>,
     /// Downloads at the same time.
@@ -145,7 +148,7 @@ impl Work {
         }
         let target = match &self.batch.target {
             Some(Target::Stdout) => Target::Stdout,
-            _ => Target::File(self.output_of(wish)?),
+            _ => Target::File(self.output_of(&self.named(wish).await?)?),
         };
         let item = Item { url: wish.url.clone(), place: Where::Target(target), listed: None, content: None };
         let tracker = self.reporter.track(&item.url, item.place.path().as_deref());
@@ -193,7 +196,7 @@ impl Work {
         if self.batch.action == Action::List {
             return self.list(&wish.url).await;
         }
-        let output = self.output_of(wish)?;
+        let output = self.output_of(&self.named(wish).await?)?;
         let refused = |fact| Error::PathRefused { path: output.display().to_string(), fact };
         if !taken.insert(output.clone()) {
             return Err(refused("another URL of this run goes there"));
@@ -206,6 +209,26 @@ impl Work {
         }
         let place = Where::Target(Target::File(output));
         crew.take(Item { url: wish.url.clone(), place, listed: None, content: None }).await
+    }
+
+    /// With the name that its source has for it, if that is wanted. What is hidden no source may write: shells and other
+    /// programs read it.
+    async fn named(&self, wish: &Wish) -> Result<Wish, Error> {
+        if !self.batch.remote_name || wish.output.is_some() {
+            return Ok(wish.clone());
+        }
+        let client = self.registry.open(&self.registry.find(wish.url.scheme())?).await?;
+        let job = Job { url: wish.url.clone(), settings: Arc::clone(&self.batch.settings) };
+        let name = job.metadata(&*client).await?.file_name;
+        let refuse =
+            |name: &str, fact| Error::PathRefused { path: format!("`{}` of {}", printable(name), wish.url), fact };
+        if let Some(name) = &name {
+            SafeRelativePath::default().join(name).map_err(|fact| refuse(name, fact))?;
+            if name.starts_with('.') {
+                return Err(refuse(name, "it would be hidden"));
+            }
+        }
+        Ok(Wish { output: name.map(PathBuf::from), ..wish.clone() })
     }
 
     /// The file, or the directory of a tree, that a URL goes to.

@@ -246,6 +246,11 @@ fn batch(
         path => Target::File(path),
     });
     refuse_contradictions(&download, &tree, target.as_ref(), several, json)?;
+    let remote_name = output.remote_header_name && !tree.recursive && (several || target.is_none());
+    if remote_name && (output.overwrite || output.if_modified) {
+        let fact = "with -J the storage chooses the name, and --overwrite and -N replace what has it already";
+        return Err(usage(fact, "name the output with -O, or leave the others out"));
+    }
     Ok(Batch {
         wishes,
         input_file: download.input_file,
@@ -263,6 +268,7 @@ fn batch(
             remote_time: output.remote_time || output.if_modified || several,
         },
         if_modified: output.if_modified,
+        remote_name,
         settings: Arc::new(Settings {
             header: parse_all("-H", &download.header, values::header)?,
             wanted: download.range.unwrap_or_default(),
@@ -382,6 +388,8 @@ mod tests {
             "-r x://h/a --range 0-1",
             "x://h/a x://h/b --digest crc32:00000000",
             "x://h/a --original-offset",
+            "x://h/a -J --overwrite",
+            "x://h/a -JN",
             "x://h/a --level 2",
             "x://h/a --include *.rs",
             "x://h/a --reject-regex b",

@@ -133,6 +133,9 @@ pub struct Metadata {
     pub content_type: Option<String>,
     /// Digests of the whole resource that the storage announces.
     pub digests: Vec<Digest>,
+    /// What a file of it is to be called, if the storage says so other than by the URL: not decoded any further, and no
+    /// path. The host uses it where the user asks for that, and refuses one that is unsafe.
+    pub file_name: Option<String>,
 }
 
 /// A digest as its storage announces it.

@@ -167,6 +167,7 @@ impl From<Metadata> for proto::Metadata {
             expires: metadata.expires.map(millis),
             content_type: metadata.content_type.unwrap_or_default(),
             digests: metadata.digests.into_iter().map(Into::into).collect(),
+            file_name: metadata.file_name.unwrap_or_default(),
         }
     }
 }
@@ -180,6 +181,7 @@ impl From<proto::Metadata> for Metadata {
             expires: metadata.expires.and_then(time),
             content_type: non_empty(metadata.content_type),
             digests: metadata.digests.into_iter().map(Into::into).collect(),
+            file_name: non_empty(metadata.file_name),
         }
     }
 }

@@ -163,6 +163,7 @@ fn metadata(url: &str) -> Metadata {
         content_length: query::value(url, "no-length").is_none().then_some(size),
         support_range: true,
         validator: if query::value(url, "no-validator").is_some() { Validator::default() } else { validator },
+        file_name: query::value(url, "name").map(str::to_owned),
         ..Metadata::default()
     };
     lie::told(url, metadata)

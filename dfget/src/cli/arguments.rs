@@ -191,6 +191,9 @@ pub(super) struct OutputArguments {
     /// segment, in the current directory]
     #[arg(short = 'O', long, value_name = "PATH")]
     pub(super) output: Option<PathBuf>,
+    /// Name the output as the storage calls it, as by HTTP's Content-Disposition, where -O does not name it
+    #[arg(short = 'J', long)]
+    pub(super) remote_header_name: bool,
     /// Replace an existing output
     #[arg(long)]
     pub(super) overwrite: bool,

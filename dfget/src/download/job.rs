@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc, time::SystemTime};
 
 use plugin_sdk::{Header, Metadata, Request, ResourceClient, Validator};
 
-use super::transfer::in_time;
+use super::{retry::Retry, transfer::in_time};
 use crate::{
     error::{Error, SourceClass},
     limit::SlowLimit,
@@ -76,7 +76,16 @@ impl Job {
     ///
     /// * those of the source, and [`Error::Stalled`]
     pub async fn metadata(&self, client: &dyn ResourceClient) -> Result<Metadata, Error> {
-        in_time(client.metadata(&self.request()), &self.url, self.settings.slow.time).await
+        let (request, mut retry) = (self.request(), Retry::new(self.settings.tries, self.settings.restarts));
+        loop {
+            let answer = in_time(client.metadata(&request), &self.url, self.settings.slow.time).await;
+            let Err(error) = answer else { return answer };
+            let Some(pause) = retry.after(&error) else { return Err(error) };
+            if let Some(time) = pause.time() {
+                tracing::warn!("{error}; asking again in {:.1} s", time.as_secs_f64());
+            }
+            pause.pass(client, error).await?;
+        }
     }
 
     /// Whether its source has another version than the one of that time.

@@ -3,6 +3,7 @@
 mod answer;
 mod digest;
 mod index;
+mod name;
 
 use std::{
     str::FromStr,

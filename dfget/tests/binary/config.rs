@@ -117,6 +117,7 @@ tries = 5                         # default
 plugin-restarts = 3               # default
 no-resume = false                 # default
 # output =
+remote-header-name = false        # default
 overwrite = true                  # ROOT/home/.config/dragonfly/dfget.toml
 if-modified = false               # default
 remote-time = false               # default

@@ -11,6 +11,7 @@ mod codings;
 mod digests;
 mod headers;
 mod index;
+mod names;
 mod nginx;
 mod ranges;
 mod redirects;

@@ -386,7 +386,9 @@ type Metadata struct {
 	// Media type. Empty: unknown.
 	ContentType string `protobuf:"bytes,5,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	// Digests of the whole resource that its storage announces.
-	Digests       []*Digest `protobuf:"bytes,6,rep,name=digests,proto3" json:"digests,omitempty"`
+	Digests []*Digest `protobuf:"bytes,6,rep,name=digests,proto3" json:"digests,omitempty"`
+	// What a file of it is to be called, if its storage says so other than by the URL. Empty: nothing.
+	FileName      string `protobuf:"bytes,7,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +463,13 @@ func (x *Metadata) GetDigests() []*Digest {
 		return x.Digests
 	}
 	return nil
+}
+
+func (x *Metadata) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
 }
 
 type Digest struct {
@@ -1580,14 +1589,15 @@ const file_dragonfly_plugin_resource_v1_resource_proto_rawDesc = "" +
 	"\tValidator\x12\x12\n" +
 	"\x04etag\x18\x01 \x01(\tR\x04etag\x12(\n" +
 	"\rlast_modified\x18\x02 \x01(\x03H\x00R\flastModified\x88\x01\x01B\x10\n" +
-	"\x0e_last_modified\"\xc3\x02\n" +
+	"\x0e_last_modified\"\xe0\x02\n" +
 	"\bMetadata\x12*\n" +
 	"\x0econtent_length\x18\x01 \x01(\x04H\x00R\rcontentLength\x88\x01\x01\x12#\n" +
 	"\rsupport_range\x18\x02 \x01(\bR\fsupportRange\x12E\n" +
 	"\tvalidator\x18\x03 \x01(\v2'.dragonfly.plugin.resource.v1.ValidatorR\tvalidator\x12\x1d\n" +
 	"\aexpires\x18\x04 \x01(\x03H\x01R\aexpires\x88\x01\x01\x12!\n" +
 	"\fcontent_type\x18\x05 \x01(\tR\vcontentType\x12>\n" +
-	"\adigests\x18\x06 \x03(\v2$.dragonfly.plugin.resource.v1.DigestR\adigestsB\x11\n" +
+	"\adigests\x18\x06 \x03(\v2$.dragonfly.plugin.resource.v1.DigestR\adigests\x12\x1b\n" +
+	"\tfile_name\x18\a \x01(\tR\bfileNameB\x11\n" +
 	"\x0f_content_lengthB\n" +
 	"\n" +
 	"\b_expires\"8\n" +

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use plugin_sdk::{DownloadRequest, Error, Header, Metadata, Opened, Range, Request, Validator};
 use reqwest::{Response, StatusCode, header, header::HeaderMap};
 
-use super::{digest, text};
+use super::{digest, name, text};
 use crate::url::shown;
 
 /// What the names of files end in that are compressed already: servers that call that an encoding are no surprise.
@@ -123,6 +123,7 @@ pub(super) fn metadata_of(answer: &Response) -> Result<Metadata, Error> {
         expires: date(header::EXPIRES),
         content_type: text(header, header::CONTENT_TYPE).map(str::to_owned),
         digests: digest::announced(answer.status(), header),
+        file_name: name::stated(header),
     })
 }
 
