@@ -13,6 +13,8 @@ pub(super) fn client(_options: &Options) -> Result<Client, Error> {
     let client = Client::builder()
         .user_agent(concat!("dfget/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
+        // RFC 9112, section 5.2: a client has to understand them.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
         .build();
     client.map_err(Error::internal)
 }

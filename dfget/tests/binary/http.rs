@@ -13,6 +13,7 @@ mod headers;
 mod index;
 mod names;
 mod nginx;
+mod parity;
 mod ranges;
 mod redirects;
 mod server;

@@ -114,7 +114,11 @@ pub(super) fn metadata_of(answer: &Response) -> Result<Metadata, Error> {
     let number = |name| text(header, name).and_then(|value| value.trim().parse().ok());
     let date = |name| text(header, name).and_then(|value| httpdate::parse_http_date(value).ok());
     let part = answer.status() == StatusCode::PARTIAL_CONTENT;
-    let content_length = if part { content_range(header)?.1 } else { number(header::CONTENT_LENGTH) };
+    let content_length = match part {
+        true => content_range(header)?.1,
+        // RFC 9112, section 6.3: where there are chunks, they are what counts.
+        false => number(header::CONTENT_LENGTH).filter(|_| !header.contains_key(header::TRANSFER_ENCODING)),
+    };
     let etag = text(header, header::ETAG).map(str::to_owned);
     Ok(Metadata {
         content_length,

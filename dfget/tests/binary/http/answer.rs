@@ -97,6 +97,10 @@ impl Answer {
         Self { status_line: Self::status(code).status_line, ..self }
     }
 
+    pub(super) fn with_line(self, status_line: &str) -> Self {
+        Self { status_line: status_line.to_owned(), ..self }
+    }
+
     pub(super) fn redirect(code: u16, location: &str) -> Self {
         Self::status(code).header("Location", location)
     }
