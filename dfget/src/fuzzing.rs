@@ -13,6 +13,7 @@ pub(crate) use self::draw::Draw;
 pub use crate::{
     download::fuzzing::state,
     plugin::fuzzing::{assembly, handshake, stderr_line},
+    source::http_fuzzing::{http_header, http_index},
 };
 use crate::{
     escape::{hide, is_harmless, printable, printable_bytes},
@@ -115,10 +116,12 @@ mod tests {
     /// Also what the fuzzer has once found: a finding becomes a seed.
     #[test]
     fn every_seed_of_the_fuzzer_keeps_the_rules() {
-        let targets: [Target; 7] = [
+        let targets: [Target; 9] = [
             ("assembly", assembly),
             ("escape", escape),
             ("handshake", handshake),
+            ("http_header", http_header),
+            ("http_index", http_index),
             ("list_name", list_name),
             ("state", state),
             ("stderr_line", stderr_line),

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use plugin_sdk::{Error, Options, ResourceClient};
 
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::http::fuzzing as http_fuzzing;
 pub use self::option::KnownOption;
 
 /// A scheme and how to make the source that serves it.

@@ -2,6 +2,8 @@
 
 mod answer;
 mod digest;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod index;
 mod name;
 

@@ -103,7 +103,7 @@ fn error_of(status: StatusCode, header: &HeaderMap) -> Error {
 }
 
 /// RFC 9110, section 10.2.3: seconds, or a date.
-fn retry_after(header: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(header: &HeaderMap) -> Option<Duration> {
     let value = text(header, header::RETRY_AFTER)?.trim();
     let until = || httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok();
     value.parse().ok().map(Duration::from_secs).or_else(until)
@@ -147,7 +147,7 @@ fn content_range(header: &HeaderMap) -> Result<(Range, Option<u64>), Error> {
         .ok_or_else(|| Error::internal(format!("the server answered 206 with the Content-Range `{value}`")))
 }
 
-fn parse_content_range(value: &str) -> Option<(Range, Option<u64>)> {
+pub(super) fn parse_content_range(value: &str) -> Option<(Range, Option<u64>)> {
     let (part, total) = value.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = part.split_once('-')?;
     let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);

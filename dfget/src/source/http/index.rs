@@ -5,6 +5,8 @@
 //! * `html`: what nginx, Apache, lighttpd, Caddy and Python's `http.server` have in common: links
 //! * `json`: what nginx makes with `autoindex_format json`: exact lengths and times
 
+#[cfg(any(fuzzing, test))]
+pub(super) mod fuzzing;
 mod html;
 mod json;
 mod page;
@@ -13,7 +15,7 @@ mod place;
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
-    io,
+    io::{self, Read},
 };
 
 use futures_util::{StreamExt, future::ready, stream, stream::BoxStream};
@@ -50,11 +52,7 @@ pub(super) fn entries(answer: Response, listed: &str) -> Result<Entries, Error> 
     let (place, kind) = (Place::of(listed, answer.url())?, Kind::of(&answer)?);
     let (sender, receiver) = mpsc::channel(AHEAD);
     let (page, arrival) = Page::of(answer);
-    let outlet = Outlet { entries: sender, known: HashSet::new(), hasher: RandomState::new() };
-    let reading = tokio::task::spawn_blocking(move || match kind {
-        Kind::Html => html::read(page, place, outlet),
-        Kind::Json => json::read(page, &place, outlet),
-    });
+    let reading = tokio::task::spawn_blocking(move || kind.read(page, place, Outlet::new(sender)));
     // Without its end, whoever reads the index may have failed in the middle of it.
     let ended = stream::once(reading).filter_map(|ended| ready(failure(ended)));
     let entries = ReceiverStream::new(receiver).map(Ok).chain(ended.map(Err));
@@ -85,6 +83,13 @@ impl Kind {
             other => Err(refused(format!("its index is `{other}`: dfget reads HTML, and nginx's JSON"))),
         }
     }
+
+    fn read(self, page: impl Read, place: Place, outlet: Outlet) -> io::Result<()> {
+        match self {
+            Self::Html => html::read(page, place, outlet),
+            Self::Json => json::read(page, &place, outlet),
+        }
+    }
 }
 
 /// Where the entries of an index go.
@@ -96,6 +101,10 @@ struct Outlet {
 }
 
 impl Outlet {
+    fn new(entries: mpsc::Sender<Entry>) -> Self {
+        Self { entries, known: HashSet::new(), hasher: RandomState::new() }
+    }
+
     /// Passes an entry on, unless there was one of its name. Waits while nobody wants more, and fails once nobody ever
     /// will.
     fn take(&mut self, entry: Entry) -> io::Result<()> {

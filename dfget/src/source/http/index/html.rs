@@ -1,14 +1,14 @@
 //! Indexes in HTML. Lengths and times are left out: servers round them, and do not say of which time zone they are.
 
-use std::io;
+use std::io::{self, Read};
 
 use html5gum::{DefaultEmitter, IoReader, StartTag, Token, Tokenizer};
 
-use super::{Outlet, page::Page, place::Place};
+use super::{Outlet, page::Watched, place::Place};
 
 /// Hands over what the links of `page` lead to, if it is in `place`.
-pub(super) fn read(page: Page, mut place: Place, mut outlet: Outlet) -> io::Result<()> {
-    let (page, gap) = page.watched();
+pub(super) fn read(page: impl Read, mut place: Place, mut outlet: Outlet) -> io::Result<()> {
+    let (page, gap) = Watched::new(page);
     let mut emitter = DefaultEmitter::default();
     // What stands in a script is no link.
     emitter.naively_switch_states(true);

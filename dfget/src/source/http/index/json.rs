@@ -1,6 +1,9 @@
 //! nginx's indexes in JSON: <https://nginx.org/en/docs/http/ngx_http_autoindex_module.html#autoindex_format>.
 
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, Read},
+};
 
 use plugin_sdk::{Entry, Error, Metadata, Validator};
 use serde::{
@@ -11,7 +14,7 @@ use serde_json::error::Category;
 
 use super::{
     Outlet,
-    page::{Gap, Page},
+    page::{Gap, Watched},
     place::Place,
 };
 
@@ -39,8 +42,8 @@ impl Item {
 }
 
 /// Hands over what is in the list that `page` is.
-pub(super) fn read(page: Page, place: &Place, outlet: Outlet) -> io::Result<()> {
-    let (page, gap) = page.watched();
+pub(super) fn read(page: impl Read, place: &Place, outlet: Outlet) -> io::Result<()> {
+    let (page, gap) = Watched::new(page);
     let mut failed = Ok(());
     let list = List { place, outlet, gap, failed: &mut failed };
     let read = serde_json::Deserializer::from_reader(io::BufReader::new(page)).deserialize_seq(list);

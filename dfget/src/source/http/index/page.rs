@@ -34,12 +34,6 @@ impl Page {
         let arrival = AbortOnDropHandle::new(tokio::spawn(receive(answer, sender)));
         (Self { chunks, rest: Bytes::new() }, arrival)
     }
-
-    /// This page, which fails where nothing comes of many bytes.
-    pub(super) fn watched(self) -> (Watched, Gap) {
-        let gap = Gap::default();
-        (Watched { page: self, gap: gap.clone() }, gap)
-    }
 }
 
 async fn receive(mut answer: Response, chunks: Chunks) {
@@ -87,13 +81,20 @@ impl Gap {
     }
 }
 
-/// A page that is watched.
-pub(super) struct Watched {
-    page: Page,
+/// A page that fails where nothing comes of many bytes.
+pub(super) struct Watched<R> {
+    page: R,
     gap: Gap,
 }
 
-impl Read for Watched {
+impl<R: Read> Watched<R> {
+    pub(super) fn new(page: R) -> (Self, Gap) {
+        let gap = Gap::default();
+        (Self { page, gap: gap.clone() }, gap)
+    }
+}
+
+impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.page.read(buffer)?;
         self.gap.0.set(self.gap.0.get() + read);
