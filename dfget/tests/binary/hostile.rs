@@ -128,7 +128,7 @@ fn what_cannot_be_listed_is_told_and_leaves_no_directory() {
     for (url, code, words) in [
         ("raw://h/tree?sig=s3cret", 24, "raw://h/tree?sig=***: the plugin without an SDK has only Init and Download"),
         ("good://h/tree?sig=s3cret", 24, "good://h/tree?sig=***: it is no directory"),
-        ("http://me:s3cret@127.0.0.1:1/tree?s3cret", 24, "http://***@127.0.0.1:1/tree?***: its source cannot list"),
+        ("dfs://me:s3cret@h/tree?s3cret", 24, "dfs://***@h/tree?***: its source cannot list"),
         ("nosuch://h/tree", 10, "no source serves `nosuch`"),
         ("exit3://h/tree", 13, "exited with status 3"),
     ] {

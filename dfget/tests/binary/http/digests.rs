@@ -4,10 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    answer::{Answer, CONTENT, Resource},
-    server::{Asked, Server},
+    answer::{CONTENT, Resource},
+    server::Server,
 };
-use crate::harness::TestEnv;
+use crate::harness::{Digest, Run, TestEnv};
 
 /// Of [`CONTENT`], as HTTP has it.
 fn sha256() -> String {
@@ -66,22 +66,32 @@ fn what_is_no_digest_is_not_checked() {
     }
 }
 
-/// What is announced of a part is not that of the whole; what is announced of the whole holds of all its parts together.
+/// An interrupted download goes on with a part, and what is announced of that.
+fn gone_on_with(name: &'static str, of_part: String) -> Run {
+    let server = Server::of(Resource::default(), move |asked, answer| match asked.number {
+        0 => answer.closed_at(50_000),
+        _ => answer.header(name, &of_part),
+    });
+    let (test, url) = (TestEnv::new(), server.url("/file"));
+    test.get(&url).last().run().failed_saying(22, &["the answer broke off"]);
+    let run = test.get(&url).run();
+    assert_eq!(server.ranges(), [None, Some("bytes=50000-99999".into())]);
+    run
+}
+
 #[test]
 fn a_digest_of_a_part_is_not_that_of_the_whole() {
-    let with_parts = |name: &'static str, of_part: String, of_whole: String| {
-        Server::of(Resource::default(), move |asked: &Asked, answer: Answer| match asked.range() {
-            None => answer.header(name, &of_whole).closed_at(50_000),
-            Some(_) => answer.header(name, &of_part),
-        })
-    };
-    let run = |server: &Server| TestEnv::new().get(&server.url("/file")).tries(2).run();
-    for name in ["Content-Digest", "Repr-Digest"] {
-        let (part, whole) = (format!("sha-256=:{}:", wrong()), format!("sha-256=:{}:", sha256()));
-        assert!(run(&with_parts(name, part, whole)).is_success());
-    }
-    let server = Server::of(Resource::default(), |_, answer| answer.header("Content-MD5", "AAAAAAAAAAAAAAAAAAAAAA=="));
-    let part = TestEnv::new();
-    let part = part.get(&server.url("/file")).args(&["--range", "0-9"]);
-    part.expect(crate::harness::Digest::of_bytes(&CONTENT.bytes(0..10))).run().succeeded();
+    gone_on_with("Content-Digest", format!("sha-256=:{}:", wrong())).succeeded();
+    gone_on_with("Content-MD5", "AAAAAAAAAAAAAAAAAAAAAA==".into()).succeeded();
+    // What is announced of the whole is checked with all its parts together.
+    gone_on_with("Repr-Digest", format!("sha-256=:{}:", sha256())).succeeded();
+    gone_on_with("Repr-Digest", format!("sha-256=:{}:", wrong())).failed_saying(30, &["its digest is "]);
+}
+
+#[test]
+fn of_a_part_that_the_user_wants_no_digest_is_checked() {
+    let server = announcing("Repr-Digest", format!("sha-256=:{}:", sha256()));
+    let test = TestEnv::new();
+    let run = test.get(&server.url("/file")).args(&["--range", "0-9"]);
+    run.expect(Digest::of_bytes(&CONTENT.bytes(0..10))).run().succeeded();
 }
