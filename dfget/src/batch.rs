@@ -6,6 +6,7 @@ mod guard;
 mod input;
 mod item;
 mod listing;
+mod remote_name;
 
 use std::{
     collections::HashSet,
@@ -24,7 +25,6 @@ use self::{
 use crate::{
     download::{Job, Settings, Wanted, download},
     error::Error,
-    escape::printable,
     limit::RateLimit,
     output::{OutputOptions, Root, Target},
     registry::Registry,
@@ -209,26 +209,6 @@ impl Work {
         }
         let place = Where::Target(Target::File(output));
         crew.take(Item { url: wish.url.clone(), place, listed: None, content: None }).await
-    }
-
-    /// With the name that its source has for it, if that is wanted. What is hidden no source may write: shells and other
-    /// programs read it.
-    async fn named(&self, wish: &Wish) -> Result<Wish, Error> {
-        if !self.batch.remote_name || wish.output.is_some() {
-            return Ok(wish.clone());
-        }
-        let client = self.registry.open(&self.registry.find(wish.url.scheme())?).await?;
-        let job = Job { url: wish.url.clone(), settings: Arc::clone(&self.batch.settings) };
-        let name = job.metadata(&*client).await?.file_name;
-        let refuse =
-            |name: &str, fact| Error::PathRefused { path: format!("`{}` of {}", printable(name), wish.url), fact };
-        if let Some(name) = &name {
-            SafeRelativePath::default().join(name).map_err(|fact| refuse(name, fact))?;
-            if name.starts_with('.') {
-                return Err(refuse(name, "it would be hidden"));
-            }
-        }
-        Ok(Wish { output: name.map(PathBuf::from), ..wish.clone() })
     }
 
     /// The file, or the directory of a tree, that a URL goes to.
