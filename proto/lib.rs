@@ -41,6 +41,9 @@ pub const FILE_NAME_PREFIX: &str = "d7y-resource-plugin-";
 /// The attribute `type` of a plugin of this contract.
 pub const PLUGIN_TYPE: &str = "resource";
 
+/// The feature by which the bytes of a download may come on a socket of their own (PROTOCOL.md, "Features").
+pub const DATA_SOCKET: &str = "data-socket";
+
 /// `GetContentLength`'s answer for a resource of unknown length: Dragonfly's `UnknownSourceFileLen`.
 pub const UNKNOWN_CONTENT_LENGTH: i64 = -2;
 

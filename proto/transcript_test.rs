@@ -123,7 +123,13 @@ fn stdio() -> Call {
 }
 
 fn init() -> Call {
-    let request = InitRequest { scheme: "d7yfs".into(), host: "dfget/0.1.0".into(), ..InitRequest::default() };
+    let features = vec![crate::DATA_SOCKET.to_owned()];
+    let request = InitRequest {
+        scheme: "d7yfs".into(),
+        host: "dfget/0.1.0".into(),
+        features: features.clone(),
+        ..Default::default()
+    };
     let attributes = [
         ("buildCommit", "bb65f13"),
         ("buildTime", "2021-12-13T08:53:04Z"),
@@ -133,7 +139,7 @@ fn init() -> Call {
         ("vendor", "d7y"),
     ];
     let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let response = InitResponse { attributes, features: Vec::new() };
+    let response = InitResponse { attributes, features };
     call("/dragonfly.plugin.resource.v1.ResourceClient/Init", &request, vec![framed(&response)])
 }
 
@@ -154,6 +160,7 @@ fn download() -> Call {
         header: Vec::new(),
         range: Some(Range { start: 0, length: Some(length) }),
         metadata: Some(metadata),
+        data_socket: String::new(),
     };
     let events = [
         Event::Opened(opened),

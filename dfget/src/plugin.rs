@@ -15,13 +15,14 @@
 //! * [`reattach`], `attach`, `connection`: the same of one that runs already, for debugging
 //! * `running`: a plugin that is ready, the reason of its end, its orderly stop
 //! * `supervisor`: all lives of a plugin, one after the other
-//! * `client`, `assembly`: the trait in front of it, every message checked
+//! * `client`, `assembly`, `body_stream`: the trait in front of it, every message checked
 //! * `logs`, `verbosity`: its stderr and stdout, and how much of that is told
 //!
 //! The only room that knows gRPC.
 
 mod assembly;
 mod attach;
+mod body_stream;
 mod cgroup;
 mod client;
 mod connect;

@@ -96,7 +96,25 @@ pub enum BodyEvent {
 }
 
 /// The bytes of a download in order: a stream that ends after the last one, or with an error.
-pub struct Body(Pin<Box<dyn Stream<Item = Result<BodyEvent, Error>> + Send>>);
+pub struct Body(Kind);
+
+enum Kind {
+    Events(Pin<Box<dyn Stream<Item = Result<BodyEvent, Error>> + Send>>),
+    /// Not read yet: the host may have a quicker way.
+    File(FileBody),
+    /// Only while one becomes the other, or when somebody else reads it.
+    Taken,
+}
+
+/// The next bytes of a file, from its current position.
+pub(crate) struct FileBody {
+    pub(crate) file: File,
+    pub(crate) length: u64,
+    pub(crate) check: Check,
+}
+
+/// What is asked once the last byte was read.
+pub(crate) type Check = Box<dyn FnOnce() -> Result<(), Error> + Send>;
 
 impl Body {
     /// All of `bytes`, cut into chunks without copying.
@@ -122,15 +140,25 @@ impl Body {
         })
     }
 
-    /// The next `length` bytes of `file`, from its current position, read on a thread of their own.
+    /// The next `length` bytes of `file`, from its current position, read on a thread of their own; or sent to the host by
+    /// the kernel, where host and system can do that.
     ///
     /// A file that has fewer ends the body early, which the SDK reports as [`Error::DataLoss`] if the length was
     /// announced.
     #[must_use]
     pub fn from_file(file: File, length: u64) -> Self {
-        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        let task = tokio::task::spawn_blocking(move || read_file(&file, length, &sender));
-        Self::from_events(Produced::new(receiver, task))
+        Self::from_file_checked(file, length, || Ok(()))
+    }
+
+    /// As [`from_file`](Self::from_file); and the body is only complete if `check` says so after the last byte, such as
+    /// that nobody has written to the file meanwhile. It may block.
+    #[must_use]
+    pub fn from_file_checked(
+        file: File,
+        length: u64,
+        check: impl FnOnce() -> Result<(), Error> + Send + 'static,
+    ) -> Self {
+        Self(Kind::File(FileBody { file, length, check: Box::new(check) }))
     }
 
     /// What `producer` sends, run in a task of its own that ends with the body, whoever ends first.
@@ -162,7 +190,30 @@ impl Body {
 
     /// A stream of events as they are.
     pub fn from_events(events: impl Stream<Item = Result<BodyEvent, Error>> + Send + 'static) -> Self {
-        Self(Box::pin(events))
+        Self(Kind::Events(Box::pin(events)))
+    }
+
+    /// The file that it is the bytes of, if it is: then nothing of it is left here.
+    pub(crate) fn take_file(&mut self) -> Option<FileBody> {
+        match std::mem::replace(&mut self.0, Kind::Taken) {
+            Kind::File(file) => Some(file),
+            other => {
+                self.0 = other;
+                None
+            }
+        }
+    }
+
+    /// The length of the file that it is the bytes of, if it is.
+    pub(crate) fn file_length(&self) -> Option<u64> {
+        if let Kind::File(file) = &self.0 { Some(file.length) } else { None }
+    }
+}
+
+impl FileBody {
+    fn into_events(self) -> Produced {
+        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        Produced::new(receiver, tokio::task::spawn_blocking(move || read_file(self, &sender)))
     }
 }
 
@@ -176,7 +227,17 @@ impl Stream for Body {
     type Item = Result<BodyEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(context)
+        loop {
+            match std::mem::replace(&mut self.0, Kind::Taken) {
+                Kind::Events(mut events) => {
+                    let next = events.as_mut().poll_next(context);
+                    self.0 = Kind::Events(events);
+                    return next;
+                }
+                Kind::File(file) => self.0 = Kind::Events(Box::pin(file.into_events())),
+                Kind::Taken => return Poll::Ready(None),
+            }
+        }
     }
 }
 
@@ -222,19 +283,19 @@ impl From<Cancelled> for Error {
 }
 
 /// Reads without a zeroed buffer and without the extra copy that an async file makes.
-fn read_file(file: &File, length: u64, sender: &mpsc::Sender<BodyEvent>) -> Result<(), Error> {
-    let mut rest = length;
+fn read_file(body: FileBody, sender: &mpsc::Sender<BodyEvent>) -> Result<(), Error> {
+    let mut rest = body.length;
     while rest > 0 {
         let wanted = usize::try_from(rest).map_or(CHUNK, |rest| rest.min(CHUNK));
         let mut buffer = Vec::with_capacity(wanted);
-        let read = rustix::io::retry_on_intr(|| rustix::io::read(file, spare_capacity(&mut buffer)))
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(&body.file, spare_capacity(&mut buffer)))
             .map_err(std::io::Error::from)?;
         if read == 0 || sender.blocking_send(BodyEvent::Chunk(buffer.into())).is_err() {
-            return Ok(());
+            break;
         }
         rest = rest.saturating_sub(read as u64);
     }
-    Ok(())
+    (body.check)()
 }
 
 /// The channel of a producer, and its task, whose end tells a complete body from a broken one.

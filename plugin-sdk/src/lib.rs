@@ -40,6 +40,9 @@
 //! * **Debuggers.** Started by hand with `--debug` the plugin waits for dfget, and prints how that connects to it:
 //!   `docs/DEBUGGING.md`.
 //! * **Panics** in a method or in a [`Body::produce`] task end that one call; the plugin goes on.
+//! * **The start.** A plugin is started for each run of dfget. On Linux a program at a fixed address starts sooner, since
+//!   no pointers in it need be relocated; Go links its programs so by default. In `build.rs`:
+//!   `println!("cargo::rustc-link-arg-bins=-no-pie");`. Stack, heap and libraries stay where the kernel likes.
 //! * **Tests.** `conformance::check`, behind the feature `conformance`, holds the finished executable to PROTOCOL.md.
 //! * **The same type** is an in-tree source when it is registered in dfget instead of handed to [`serve`].
 

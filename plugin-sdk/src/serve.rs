@@ -4,6 +4,7 @@ mod by_hand;
 mod connections;
 mod content;
 mod controller;
+mod data_socket;
 mod environment;
 mod frames;
 mod life_line;
@@ -31,6 +32,7 @@ use tonic::transport::{Server, server::Router};
 
 use self::{
     controller::Controller,
+    data_socket::DataSockets,
     environment::{Environment, Socket},
     life_line::LifeLine,
     service::Service,
@@ -120,7 +122,8 @@ async fn serve_until_ended(environment: &Environment, mut stdio: Stdio, service:
             multiplex: environment.answer_multiplex.then_some(false),
         })?;
     }
-    let router = router(service, &stdio, &stop).await;
+    let sockets = environment.data_sockets().map(|directory| DataSockets::new(directory.to_owned()));
+    let router = router(service.with_data_sockets(sockets), &stdio, &stop).await;
 
     let served = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let late = async {

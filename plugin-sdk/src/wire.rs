@@ -205,6 +205,7 @@ impl From<Opened> for proto::Opened {
             header: header_to_wire(opened.header),
             range: Some(opened.range.into()),
             metadata: Some(opened.metadata.into()),
+            data_socket: String::new(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! gRPC without the SDK, which would not let any of this happen: faults of single calls.
 //!
 //! * [`calls`]: the services, each call as its fault has it
+//! * [`data`]: bytes that come beside the messages
 //! * [`stream`]: the messages of a download, as the query of its URL has them
 //! * [`trailer`]: status codes that no library sends
 //! * [`socket`]: connections in TLS, or not
 
 mod calls;
+mod data;
 mod socket;
 mod stream;
 mod trailer;
@@ -32,9 +34,10 @@ use tower::util::MapResponseLayer;
 use self::calls::{Controller, Raw};
 use crate::socket_dir;
 
-/// Plugins of this kind. `raw` is well, until the URL says otherwise.
-const FAULTS: [&str; 13] = [
+/// Plugins of this kind. `raw` and `data-sockets` are well, until the URL says otherwise.
+const FAULTS: [&str; 14] = [
     "raw",
+    "data-sockets",
     "no-init-answer",
     "no-attributes",
     "no-service",

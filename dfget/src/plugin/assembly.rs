@@ -1,6 +1,7 @@
 //! Checks the messages of a download one by one: nothing gets past here that was not announced, is not in its place,
 //! or has no end.
 
+use bytes::Bytes;
 use plugin_proto::resource::{DownloadResponse, Opened as WireOpened, download_response::Event};
 use plugin_sdk::{BodyEvent, Opened, Range};
 
@@ -17,6 +18,8 @@ pub(super) struct Assembly {
     expected: Option<u64>,
     /// Bytes that may come: those that were asked for.
     limit: Option<u64>,
+    /// The name of the socket on which they come; empty where they come as chunks.
+    data_socket: String,
     ended: bool,
 }
 
@@ -50,17 +53,25 @@ impl Assembly {
             return protocol(format!("the first message of a download is {}, not Opened", name(first.event.as_ref())));
         };
         let expected = check_range(asked, &opened)?;
+        let data_socket = opened.data_socket.clone();
+        if !data_socket.is_empty() && expected.is_none() {
+            return protocol("it names a data socket, and not how many bytes come there".into());
+        }
         let mut opened = Opened::from(opened);
         let limit = expected.or(asked.length.filter(|_| opened.range.start == asked.start));
         opened.range.length = expected;
         opened.metadata.content_type = opened.metadata.content_type.map(|text| printable(&text));
-        Ok((Self { next: opened.range.start, received: 0, expected, limit, ended: false }, opened))
+        let assembly = Self { next: opened.range.start, received: 0, expected, limit, data_socket, ended: false };
+        Ok((assembly, opened))
     }
 
     /// Judges any later message.
     pub(super) fn accept(&mut self, message: DownloadResponse) -> Result<Step, Violation> {
         match message.event {
             _ if self.ended => protocol("a message came after End".into()),
+            Some(Event::Chunk(_)) if !self.data_socket.is_empty() => {
+                protocol("a chunk came, and the bytes come on a data socket".into())
+            }
             Some(Event::Chunk(chunk)) => {
                 self.check_chunk(chunk.offset, chunk.data.len() as u64)?;
                 let empty = chunk.data.is_empty();
@@ -72,6 +83,17 @@ impl Assembly {
             // From a plugin of next year: nothing that this host asked for.
             None => Ok(Step::Empty),
         }
+    }
+
+    /// Judges the next bytes of the data socket.
+    pub(super) fn accept_data(&mut self, data: Bytes) -> Result<BodyEvent, Violation> {
+        self.check_chunk(self.next, data.len() as u64)?;
+        Ok(BodyEvent::Chunk(data))
+    }
+
+    /// The name of the data socket, if there is one.
+    pub(super) fn data_socket(&self) -> Option<&str> {
+        Some(self.data_socket.as_str()).filter(|name| !name.is_empty())
     }
 
     /// Bytes received so far.

@@ -49,6 +49,7 @@ pub(super) async fn attach(
         about: About::new(attachment.app_version, &introduced, begun.elapsed(), confined),
         channel,
         line: None,
+        data_sockets: None,
         settings: settings.clone(),
         process: Process::of_somebody_else(ended),
         logs: Logs::none(),
@@ -67,7 +68,7 @@ async fn meet(
 ) -> Result<(Attached, InitResponse, Drains), NotIntroduced> {
     let attached = connect(attachment).await?;
     let drains = Drains::start(candidate, settings, None, attached.channel.clone());
-    let introduced = introduce(&attached.channel, candidate, options).await?;
+    let introduced = introduce(&attached.channel, candidate, options, &[]).await?;
     Ok((attached, introduced, drains))
 }
 

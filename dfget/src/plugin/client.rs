@@ -6,23 +6,22 @@ use futures_util::{StreamExt, stream, stream::BoxStream};
 use plugin_proto::{
     limits,
     resource::{
-        self as proto, DownloadResponse, GetContentLengthRequest, GetLastModifiedRequest, GetMetadataRequest,
-        IsExpiredRequest, IsSupportRangeRequest, ListRequest, ListResponse,
-        resource_client_client::ResourceClientClient,
+        self as proto, GetContentLengthRequest, GetLastModifiedRequest, GetMetadataRequest, IsExpiredRequest,
+        IsSupportRangeRequest, ListRequest, ListResponse, resource_client_client::ResourceClientClient,
     },
 };
 use plugin_sdk::{
-    Body, BodyEvent, Download, DownloadRequest, Entry, Error as SourceError, Metadata, Request, ResourceClient,
-    Validator, async_trait, wire,
+    Download, DownloadRequest, Entry, Error as SourceError, Metadata, Request, ResourceClient, Validator, async_trait,
+    wire,
 };
-use tonic::{Response, Status, Streaming, transport::Channel};
+use tonic::{Response, Status, transport::Channel};
 
 use super::{
-    assembly::{Assembly, Step, Violation},
+    body_stream::BodyStream,
     running::{Running, host_error},
     supervisor::Supervisor,
 };
-use crate::{error::Error, limit::within, url::shown};
+use crate::{error::Error, url::shown};
 
 /// What the engine sees of a plugin.
 #[derive(Clone)]
@@ -118,13 +117,7 @@ impl ResourceClient for Proxy {
         let running = self.running().await?;
         let messages = running.call(|| shown(&url), stub(&running).download(message)).await;
         let messages = messages.map_err(|error| lacks_download(&running, error))?;
-        // It is handed on with every message.
-        let mut stream = Box::new(BodyStream { messages, running, url, assembly: None });
-        let first = stream.message().await?;
-        let (assembly, opened) =
-            Assembly::open(request.range, first).map_err(|violation| stream.violated(violation))?;
-        stream.assembly = Some(assembly);
-        Ok(Download { opened, body: Body::from_events(stream.into_events()) })
+        BodyStream::open(messages, running, url, request.range).await
     }
 
     async fn content_length(&self, request: &Request) -> Result<Option<u64>, SourceError> {
@@ -181,74 +174,9 @@ impl ResourceClient for Proxy {
     }
 }
 
-fn lacks_download(running: &Running, error: SourceError) -> SourceError {
+pub(super) fn lacks_download(running: &Running, error: SourceError) -> SourceError {
     match error {
         SourceError::Unsupported(_) => running.lacks("Download"),
         error => error,
-    }
-}
-
-/// A download's messages on their way to be a body.
-struct BodyStream {
-    messages: Streaming<DownloadResponse>,
-    running: Arc<Running>,
-    /// With its secrets.
-    url: String,
-    /// `None` before `Opened`.
-    assembly: Option<Assembly>,
-}
-
-impl BodyStream {
-    fn into_events(self: Box<Self>) -> impl futures_util::Stream<Item = Result<BodyEvent, SourceError>> {
-        stream::try_unfold(self, Self::event)
-    }
-
-    /// The next event, or `None` after `End`. Empty messages are no sign of life: they do not extend the wait.
-    async fn event(mut self: Box<Self>) -> Result<Option<(BodyEvent, Box<Self>)>, SourceError> {
-        let mut patience = self.running.settings.stall_timeout;
-        let stalled = |stream: &Self| stream.running.stalled("only empty messages came".into());
-        loop {
-            let Some((message, took)) = within(patience, self.message()).await else { return Err(stalled(&self)) };
-            let message = message?;
-            patience = patience.saturating_sub(took);
-            let assembly = self.assembly.as_mut().expect("a body begins after Opened");
-            match assembly.accept(message) {
-                Ok(Step::Body(event)) => {
-                    if let BodyEvent::Chunk(chunk) = &event {
-                        self.running.progress.came(chunk.len());
-                    }
-                    return Ok(Some((event, self)));
-                }
-                // Where there always is a next message, the time limit on it never strikes.
-                Ok(Step::Empty) if patience.is_zero() => return Err(stalled(&self)),
-                Ok(Step::Empty) => {}
-                Ok(Step::End) => {
-                    self.running.progress.completed();
-                    self.running.see_out(self.messages);
-                    return Ok(None);
-                }
-                Err(violation) => return Err(self.violated(violation)),
-            }
-        }
-    }
-
-    async fn message(&mut self) -> Result<DownloadResponse, SourceError> {
-        let (url, at) = (&self.url, self.assembly.as_ref().map(Assembly::next));
-        let doing = || at.map_or_else(|| shown(url), |at| format!("{} at byte {at}", shown(url)));
-        let next = self.running.next(&mut self.messages, doing).await;
-        match next.map_err(|error| lacks_download(&self.running, error))? {
-            Some(message) => Ok(message),
-            None => {
-                let received = self.assembly.as_ref().map_or(0, Assembly::received);
-                Err(self.running.explain_truncation(received, &shown(url), &doing()).await)
-            }
-        }
-    }
-
-    fn violated(&self, violation: Violation) -> SourceError {
-        match violation {
-            Violation::Protocol(fact) => host_error(self.running.protocol_error(fact)),
-            incomplete @ Violation::Incomplete { .. } => SourceError::DataLoss(incomplete.to_string()),
-        }
     }
 }

@@ -70,6 +70,12 @@ pub(super) async fn connect(
     }
 }
 
+/// Connects to the socket of that name in `directory`, where a plugin has the bytes of a download come.
+pub(super) async fn data_socket(directory: &Path, name: &str) -> Result<UnixStream, StartFault> {
+    let path = directory.join(name);
+    unix(&allowed_socket(&path.to_string_lossy(), directory)?).await
+}
+
 /// What a connection goes over.
 pub(super) struct Line(OwnedFd);
 

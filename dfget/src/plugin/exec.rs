@@ -1,8 +1,10 @@
-//! The last moment before a plugin: what only the child itself can set up, between fork and exec, and then the exec.
+//! The last moment before a plugin: what only the child itself can set up, between the split from dfget and the exec.
 //!
 //! All that can be made beforehand is: texts, ruleset, filter, descriptors. What is left for the child, which has one
-//! thread of the host's and whatever locks the others held, are system calls. It executes the plugin itself and never
-//! returns to the standard library, whose `execvp` would hand a file that the kernel refuses to `/bin/sh`.
+//! thread of the host's and whatever locks the others hold, are system calls. It executes the plugin itself: the
+//! standard library's `execvp` would hand a file that the kernel refuses to `/bin/sh`.
+
+mod split;
 
 use std::{
     convert::Infallible,
@@ -10,22 +12,16 @@ use std::{
     io::{self, Write},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::{
-            ffi::{OsStrExt, OsStringExt},
-            process::CommandExt,
-        },
+        unix::ffi::{OsStrExt, OsStringExt},
     },
-    process::Command,
     thread,
     time::Duration,
 };
 
-use nix::{
-    errno::Errno,
-    sys::signal::{SigHandler, Signal},
-};
+use nix::errno::Errno;
 use rustix::{
     fs::{Mode, fstat, stat},
+    pipe::{PipeFlags, pipe_with},
     process::{self, Pid, Resource, Rlimit},
     stdio,
 };
@@ -57,23 +53,6 @@ pub(super) struct Orders {
     pub(super) confinement: Confinement,
 }
 
-/// The command whose child becomes the plugin. `environment` is all of the plugin's.
-pub(super) fn command(
-    program: &Program,
-    environment: Vec<(OsString, OsString)>,
-    orders: &Orders,
-) -> io::Result<Command> {
-    let mut child = Child::prepare(program, environment, orders)?;
-    let mut command = Command::new(&program.path);
-    #[allow(unsafe_code)]
-    // SAFETY: `run` makes system calls. What nix and landlock allocate meanwhile is small, and after a fork the
-    // allocators of the C libraries are whole in the child.
-    unsafe {
-        command.pre_exec(move || child.run());
-    }
-    Ok(command)
-}
-
 /// The reason, if `line` is a failed child's.
 pub(super) fn failure(line: &[u8]) -> Option<io::Error> {
     let line = std::str::from_utf8(line).ok()?;
@@ -94,14 +73,21 @@ enum Manner {
     ByPath,
 }
 
-/// What the child needs.
-struct Child {
+/// A process that is going to be a plugin, and all that it needs for that.
+pub(super) struct Child {
     host: Pid,
     path: CString,
     environment: Vec<CString>,
     manner: Manner,
     limiter: Limiter,
     cage: Cage,
+}
+
+/// The host's ends of a plugin's stdin, stdout and stderr.
+pub(super) struct Ends {
+    pub(super) stdin: OwnedFd,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
 }
 
 enum Failure {
@@ -116,7 +102,12 @@ impl From<io::Error> for Failure {
 }
 
 impl Child {
-    fn prepare(program: &Program, environment: Vec<(OsString, OsString)>, orders: &Orders) -> io::Result<Self> {
+    /// `environment` is all of the plugin's.
+    pub(super) fn prepare(
+        program: &Program,
+        environment: Vec<(OsString, OsString)>,
+        orders: &Orders,
+    ) -> io::Result<Self> {
         let handle = if cfg!(target_os = "linux") { program.handle()? } else { None };
         let manner = match handle {
             Some(handle) if program.kind == Kind::Script => Manner::Checked(handle),
@@ -133,9 +124,18 @@ impl Child {
         })
     }
 
-    /// Does not return, but for the type that is asked for.
-    fn run(&mut self) -> io::Result<()> {
-        let Err(failure) = self.become_plugin();
+    /// Starts it, as the leader of a process group of its own. Linux ends it when the calling thread ends.
+    pub(super) fn spawn(mut self) -> io::Result<(Pid, Ends)> {
+        // Descriptors that no exec leaves open: what the child does not make its standard streams is gone.
+        let made = || pipe_with(PipeFlags::CLOEXEC);
+        let ((stdin, input), (output, stdout), (errors, stderr)) = (made()?, made()?, made()?);
+        let standard = [stdin, stdout, stderr];
+        let leader = split::split(|| self.run(&standard))?;
+        Ok((leader, Ends { stdin: input, stdout: output, stderr: errors }))
+    }
+
+    fn run(&mut self, standard: &[OwnedFd; 3]) -> Infallible {
+        let Err(failure) = self.become_plugin(standard);
         let (what, error) = match &failure {
             Failure::Unconfined(error) => (UNCONFINED, error),
             Failure::NotExecuted(error) => (FAILURE, error),
@@ -144,24 +144,27 @@ impl Child {
         // It fits; and nobody is left to tell if the pipe is gone.
         let _ = writeln!(line, "{what}{}", error.raw_os_error().unwrap_or(libc::ENOTSUP));
         let length = usize::try_from(line.position()).unwrap_or_default();
+        let _ = rustix::io::write(&standard[1], &line.get_ref()[..length]);
         #[allow(unsafe_code)]
-        // SAFETY: nobody has closed 1, which is the plugin's stdout by now; `_exit` runs nothing of the host's.
+        // SAFETY: `_exit` runs nothing of the host's.
         unsafe {
-            let _ = rustix::io::write(stdio::stdout(), &line.get_ref()[..length]);
             libc::_exit(1)
         }
     }
 
-    fn become_plugin(&mut self) -> Result<Infallible, Failure> {
+    fn become_plugin(&mut self, [stdin, stdout, stderr]: &[OwnedFd; 3]) -> Result<Infallible, Failure> {
         end_with_host(self.host)?;
+        process::setpgid(None, None).map_err(io::Error::from)?;
+        let streams = stdio::dup2_stdin(stdin).and_then(|()| stdio::dup2_stdout(stdout));
+        streams.and_then(|()| stdio::dup2_stderr(stderr)).map_err(io::Error::from)?;
         let no_core = Rlimit { current: Some(0), maximum: Some(0) };
         process::setrlimit(Resource::Core, no_core).map_err(io::Error::from)?;
         // Whatever dfget's own caller left open is none of the plugin's business.
         close_fds::set_fds_cloexec(3, &[]);
-        restore_signals()?;
         allow_own_files();
         self.limiter.join_group();
         self.cage.enter().and_then(|()| self.limiter.apply()).map_err(Failure::Unconfined)?;
+        split::restore_signals()?;
         Ok(self.execute()?)
     }
 
@@ -203,16 +206,6 @@ fn end_with_host(host: Pid) -> io::Result<()> {
 
 #[cfg(not(target_os = "linux"))]
 fn end_with_host(_: Pid) -> io::Result<()> {
-    Ok(())
-}
-
-/// Rust ignores SIGPIPE before `main`, and dfget SIGXFSZ; a plugin would inherit that.
-#[allow(unsafe_code)]
-fn restore_signals() -> io::Result<()> {
-    for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
-        // SAFETY: the default action runs no code of ours.
-        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
-    }
     Ok(())
 }
 

@@ -32,17 +32,18 @@ impl From<StartFault> for NotIntroduced {
 }
 
 /// Health and `Init` at once: it saves a round trip, and a plugin without Health is none the worse. `options` of `None`
-/// only asks what it is.
+/// only asks what it is; `features` are those that the host has for it.
 pub(super) async fn introduce(
     channel: &Channel,
     candidate: &Candidate,
     options: Option<&Options>,
+    features: &[&str],
 ) -> Result<InitResponse, NotIntroduced> {
     let request = InitRequest {
         options: options.cloned().unwrap_or_default(),
         scheme: candidate.name.clone(),
         host: HOST.into(),
-        features: Vec::new(),
+        features: features.iter().map(|feature| (*feature).to_owned()).collect(),
         describe: options.is_none(),
     };
     let mut client = ResourceClientClient::new(channel.clone());

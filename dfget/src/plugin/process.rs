@@ -3,13 +3,13 @@
 use std::{
     ffi::OsString,
     io,
-    os::{fd::OwnedFd, unix::process::CommandExt},
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    process::ExitStatus,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, waitid, waitpid};
 use tokio::{
     net::unix::pipe,
     sync::{oneshot, watch},
@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     cgroup::Cgroup,
     descendants,
-    exec::{self, Orders},
+    exec::{Child, Ends, Orders},
     program::Program,
     socket_dir::SocketDir,
 };
@@ -48,7 +48,7 @@ pub(super) struct Process {
 struct Own {
     group: Arc<Group>,
     /// Held open as long as this host lives; the plugin ends when it closes.
-    life_line: Mutex<Option<ChildStdin>>,
+    life_line: Mutex<Option<OwnedFd>>,
 }
 
 /// The ends of a plugin's stdout and stderr.
@@ -67,8 +67,8 @@ impl Process {
         let (started, start) = oneshot::channel();
         let (ending, ended) = watch::channel(None);
         tokio::task::spawn_blocking(move || keeper.keep(started, &ending));
-        let (group, [stdin, stdout, stderr]) = start.await.map_err(io::Error::other)??;
-        let own = Own { group, life_line: Mutex::new(Some(ChildStdin::from(stdin))) };
+        let (group, Ends { stdin, stdout, stderr }) = start.await.map_err(io::Error::other)??;
+        let own = Own { group, life_line: Mutex::new(Some(stdin)) };
         let process = Self { own: Some(own), ended };
         let pipes =
             Pipes { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
@@ -151,19 +151,20 @@ impl Group {
     }
 
     /// Reaps the leader, which has ended, and kills what it leaves behind, while its number is still its own.
-    fn reap(&self, child: &mut Child) -> io::Result<ExitStatus> {
+    fn reap(&self) -> Option<ExitStatus> {
         let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = kill_process_group(self.leader, Signal::KILL);
         *reaped = true;
-        child.wait()
+        let (_, status) = waitpid(Some(self.leader), WaitOptions::empty()).ok()??;
+        Some(ExitStatus::from_raw(status.as_raw()))
     }
 }
 
-type Started = (Arc<Group>, [OwnedFd; 3]);
+type Started = (Arc<Group>, Ends);
 
 /// Starts the plugin, waits for its end, clears away.
 struct Keeper {
-    command: Command,
+    child: Child,
     directory: Arc<SocketDir>,
     /// Bytes of memory that it may have.
     memory: Option<u64>,
@@ -173,40 +174,28 @@ struct Keeper {
 
 impl Keeper {
     fn new(launch: Launch<'_>) -> io::Result<Self> {
-        let mut command = exec::command(launch.program, launch.environment, &launch.orders)?;
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = Child::prepare(launch.program, launch.environment, &launch.orders)?;
         let memory = launch.orders.limits.memory;
-        Ok(Self { command, directory: launch.directory, memory, group: launch.group })
+        Ok(Self { child, directory: launch.directory, memory, group: launch.group })
     }
 
     /// All of its life.
     fn keep(self, started: oneshot::Sender<io::Result<Started>>, ending: &watch::Sender<Option<Ending>>) {
-        let Self { mut command, directory, memory, group: control } = self;
-        let spawned = command.spawn();
-        // With the descriptors that it held for the child.
-        drop(command);
-        let mut child = match spawned {
-            Ok(child) => child,
+        let Self { child, directory, memory, group: control } = self;
+        let (leader, ends) = match child.spawn() {
+            Ok(spawned) => spawned,
             Err(error) => return drop(started.send(Err(error))),
         };
-        let group = Arc::new(Group { leader: Pid::from_child(&child), reaped: Mutex::new(false) });
-        if started.send(Ok((Arc::clone(&group), pipes_of(&mut child)))).is_err() {
+        let group = Arc::new(Group { leader, reaped: Mutex::new(false) });
+        if started.send(Ok((Arc::clone(&group), ends))).is_err() {
             // Whoever wanted the plugin is gone, and nobody else will stop it.
             group.signal(Signal::KILL);
         }
         group.wait();
-        let status = group.reap(&mut child);
+        let status = group.reap();
         // Who left the group, too. Orphans are where they belong only now.
         descendants::end_of(directory.path());
         drop((directory, control));
         ending.send_replace(Some(status.map_or(Ending::Signal(0), |status| Ending::of(status, memory))));
     }
-}
-
-fn pipes_of(child: &mut Child) -> [OwnedFd; 3] {
-    [
-        child.stdin.take().map(OwnedFd::from).expect("stdin is piped"),
-        child.stdout.take().map(OwnedFd::from).expect("stdout is piped"),
-        child.stderr.take().map(OwnedFd::from).expect("stderr is piped"),
-    ]
 }

@@ -37,29 +37,27 @@ impl Limits {
     /// All of it that limits nobody yet.
     pub(super) fn prepare(&self) -> Limiter {
         let group = self.group.as_ref().and_then(|group| cgroup::open(group).ok());
-        Limiter { memory: self.memory, group, open_files: self.open_files }
+        Limiter { memory: self.memory, group, joined: false, open_files: self.open_files }
     }
 }
 
 /// Limits that are ready to be set.
 pub(super) struct Limiter {
     memory: Option<u64>,
-    /// That has yet to be joined, or was.
     group: Option<File>,
+    joined: bool,
     open_files: Option<u64>,
 }
 
 impl Limiter {
     /// Comes before the sandbox, which does not let that happen.
     pub(super) fn join_group(&mut self) {
-        if self.group.as_mut().is_some_and(|group| cgroup::join(group).is_err()) {
-            self.group = None;
-        }
+        self.joined = self.group.as_mut().is_some_and(|group| cgroup::join(group).is_ok());
     }
 
     /// Limits this process. Nothing undoes it.
     pub(super) fn apply(&self) -> io::Result<()> {
-        self.memory.filter(|_| self.group.is_none()).map_or(Ok(()), |limit| set(Resource::Data, limit))?;
+        self.memory.filter(|_| !self.joined).map_or(Ok(()), |limit| set(Resource::Data, limit))?;
         self.open_files.map_or(Ok(()), |limit| set(Resource::Nofile, limit))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -29,7 +30,7 @@ use super::{
     supervisor::Progress,
 };
 use crate::{
-    error::{Ending, Error},
+    error::{Ending, Error, StartFault},
     limit::within,
 };
 
@@ -60,6 +61,8 @@ pub(super) struct Running {
     pub(super) channel: Channel,
     /// `None` of one that somebody else has started.
     pub(super) line: Option<Line>,
+    /// Where its data sockets are, if it may have any.
+    pub(super) data_sockets: Option<PathBuf>,
     pub(super) settings: Settings,
     pub(super) process: Process,
     pub(super) logs: Logs,
@@ -193,6 +196,14 @@ impl Running {
         host_error(match self.process.ended_within(POST_MORTEM).await {
             Some(ending) => self.crashed(ending, doing).await,
             None => Error::Truncated { plugin: self.name.clone(), doing: url.to_owned(), received },
+        })
+    }
+
+    /// The data socket of a download cannot be used.
+    pub(super) async fn explain_data_socket(&self, fault: &StartFault, doing: &str) -> plugin_sdk::Error {
+        host_error(match self.process.ended_within(POST_MORTEM).await {
+            Some(ending) => self.crashed(ending, doing).await,
+            None => self.protocol_error(format!("its data socket is of no use: {fault}")),
         })
     }
 

@@ -123,8 +123,8 @@ pub(super) struct Cage {
 
 impl Cage {
     /// Confines this process, and whatever it becomes and starts. Nothing undoes it.
-    pub(super) fn enter(&mut self) -> io::Result<()> {
-        self.files.take().map_or(Ok(()), files::confine)?;
+    pub(super) fn enter(&self) -> io::Result<()> {
+        self.files.as_ref().map_or(Ok(()), files::confine)?;
         self.network.as_ref().map_or(Ok(()), network::deny)
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_proto::{handshake::Handshake, resource::InitResponse};
+use plugin_proto::{DATA_SOCKET, handshake::Handshake, resource::InitResponse};
 use plugin_sdk::{Options, tls::Identity};
 use tokio::{
     net::unix::pipe,
@@ -196,7 +196,9 @@ impl Launched {
         self.socket_dir.remove_sockets();
         // Before the first call: a plugin that prints while it answers blocks on a full pipe.
         let drains = Drains::start(candidate, settings, self.stdout.take(), channel.clone());
-        let introduced = introduce(&channel, candidate, options).await?;
+        // What goes beside the connection is not in its TLS.
+        let features: &[&str] = if self.identity.is_none() { &[DATA_SOCKET] } else { &[] };
+        let introduced = introduce(&channel, candidate, options, features).await?;
         Ok(Ready { handshake, channel, line, introduced, drains })
     }
 
@@ -226,12 +228,15 @@ impl Launched {
         let Ready { handshake, channel, line, introduced, drains } = ready;
         let (name, time) = (candidate.file_name(), humantime::format_duration(start_time));
         tracing::debug!("plugin {name} is ready after {time}, protocol version {}", handshake.app_version);
+        let has_data_sockets = introduced.features.iter().any(|feature| feature == DATA_SOCKET);
+        let has_data_sockets = has_data_sockets && self.identity.is_none();
         let about = About::new(handshake.app_version, &introduced, start_time, self.confined);
         Running {
             name: candidate.file_name(),
             about,
             channel,
             line: Some(line),
+            data_sockets: has_data_sockets.then(|| self.socket_dir.path().to_owned()),
             settings: settings.clone(),
             process: self.process,
             logs: self.logs,

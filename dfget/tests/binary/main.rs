@@ -14,6 +14,7 @@ mod harness;
 mod config;
 mod connection;
 mod crash;
+mod data_socket;
 #[cfg(target_os = "linux")]
 mod descendants;
 #[cfg(target_os = "linux")]

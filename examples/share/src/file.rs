@@ -8,7 +8,6 @@ use std::{
     io::{Read, Seek, SeekFrom},
 };
 
-use futures_util::{StreamExt, future, stream};
 use plugin_sdk::{Body, Download, Error, Metadata, Opened, Range, Validator};
 
 use crate::version::Version;
@@ -86,10 +85,8 @@ impl SharedFile {
             self.check()?;
             return Ok(Body::from_bytes(bytes));
         }
-        let bytes = Body::from_file(self.file.try_clone()?, length);
-        let check = async move { tokio::task::spawn_blocking(move || self.check()).await.map_err(Error::internal)? };
-        let change = stream::once(check).filter_map(|checked| future::ready(checked.err().map(Err)));
-        Ok(Body::from_events(bytes.chain(change)))
+        let file = self.file.try_clone()?;
+        Ok(Body::from_file_checked(file, length, move || self.check()))
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -78,6 +78,14 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// Where data sockets may be: not where others could be, and not beside TLS.
+    pub(super) fn data_sockets(&self) -> Option<&Path> {
+        let private = !self.by_hand && self.host.is_none() && set(names::SOCKET_DIR).is_some();
+        private.then_some(self.socket_dir.as_path())
+    }
+}
+
 fn host_certificate(pem: &str) -> io::Result<Peer> {
     Peer::from_pem(pem).map_err(|error| {
         let text = format!("{} is no certificate in PEM: {error}", names::CLIENT_CERT);

@@ -3,7 +3,10 @@
 use std::{
     mem,
     panic::AssertUnwindSafe,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -12,14 +15,14 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use plugin_proto::{
-    UNKNOWN_CONTENT_LENGTH, UNKNOWN_LAST_MODIFIED, limits,
+    DATA_SOCKET, UNKNOWN_CONTENT_LENGTH, UNKNOWN_LAST_MODIFIED, limits,
     resource::{
         self as proto, DownloadResponse, ListResponse, resource_client_server::ResourceClient as ResourceClientService,
     },
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{content, frames::Frames, panics};
+use super::{content, data_socket::DataSockets, frames::Frames, panics};
 use crate::{Attributes, DownloadRequest, Entry, Error, Options, ResourceClient, wire};
 
 /// Most entries in one message of a listing: some 100 KiB.
@@ -32,6 +35,10 @@ pub(super) struct Service {
     open: Open,
     /// Empty before `Init`; a further `Init` replaces it, and running calls end with the one they began with.
     client: RwLock<Option<Arc<dyn ResourceClient>>>,
+    /// `None` where they cannot be had.
+    data_sockets: Option<DataSockets>,
+    /// Whether the host wants them.
+    uses_data_sockets: AtomicBool,
 }
 
 impl Service {
@@ -41,7 +48,12 @@ impl Service {
         F: Fn(Options) -> Result<C, Error> + Send + Sync + 'static,
     {
         let open: Open = Arc::new(move |options| Ok(Arc::new(open(options)?)));
-        Self { attributes, open, client: RwLock::new(None) }
+        let (client, uses_data_sockets) = (RwLock::new(None), AtomicBool::new(false));
+        Self { attributes, open, client, data_sockets: None, uses_data_sockets }
+    }
+
+    pub(super) fn with_data_sockets(self, data_sockets: Option<DataSockets>) -> Self {
+        Self { data_sockets, ..self }
     }
 
     pub(super) fn attributes(&self) -> &Attributes {
@@ -69,7 +81,7 @@ fn resource(resource: Option<proto::Resource>) -> Result<crate::Request, Status>
 #[async_trait]
 impl ResourceClientService for Service {
     async fn init(&self, request: Request<proto::InitRequest>) -> Result<Response<proto::InitResponse>, Status> {
-        let proto::InitRequest { options, scheme, describe, .. } = request.into_inner();
+        let proto::InitRequest { options, scheme, describe, features, .. } = request.into_inner();
         if !describe {
             let open = Arc::clone(&self.open);
             // It may look at a storage that hangs, which must not keep the runtime from answering.
@@ -77,7 +89,10 @@ impl ResourceClientService for Service {
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
         }
         let attributes = self.attributes.for_scheme(&scheme);
-        Ok(Response::new(proto::InitResponse { attributes, features: Vec::new() }))
+        let has = self.data_sockets.as_ref().map(|_| DATA_SOCKET.to_owned());
+        let wants = features.iter().any(|feature| feature == DATA_SOCKET);
+        self.uses_data_sockets.store(wants, Ordering::Relaxed);
+        Ok(Response::new(proto::InitResponse { attributes, features: has.into_iter().collect() }))
     }
 
     async fn get_content_length(
@@ -141,12 +156,15 @@ impl ResourceClientService for Service {
         }
         let panics_at_start = panics::so_far();
         let wanted = DownloadRequest::from(request);
-        let download = guarded(client.download(&wanted)).await?;
+        let mut download = guarded(client.download(&wanted)).await?;
         // A source that knows no versions has not looked at the one that is asked for.
         if !wanted.validator.is_empty() && download.opened.metadata.validator.is_empty() {
             return Err(Error::Changed("nothing tells its version; download it from its start".into()).into());
         }
-        Ok(Response::new(Frames::new(download, panics_at_start).boxed()))
+        let sockets = self.data_sockets.as_ref().filter(|_| self.uses_data_sockets.load(Ordering::Relaxed));
+        let messages = sockets.and_then(|sockets| sockets.offer(&mut download));
+        let messages = messages.unwrap_or_else(|| Frames::new(download, panics_at_start).boxed());
+        Ok(Response::new(messages))
     }
 
     type ListStream = BoxStream<'static, Result<ListResponse, Status>>;

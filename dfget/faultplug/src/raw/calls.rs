@@ -10,7 +10,7 @@ use std::{
 
 use faultplug::query;
 use plugin_proto::{
-    PLUGIN_TYPE,
+    DATA_SOCKET, PLUGIN_TYPE,
     goplugin::{Empty, grpc_controller_server::GrpcController},
     resource::{
         DownloadRequest, DownloadResponse, Entry, GetContentLengthRequest, GetContentLengthResponse,
@@ -22,7 +22,7 @@ use plugin_proto::{
 use tokio_stream::{self as stream, Stream};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{stream::messages, trailer};
+use super::{data, stream::messages, trailer};
 
 pub(super) struct Raw {
     fault: String,
@@ -36,7 +36,7 @@ impl Raw {
     }
 }
 
-type Answers<T> = Box<dyn Stream<Item = Result<T, Status>> + Send + Unpin>;
+pub(super) type Answers<T> = Box<dyn Stream<Item = Result<T, Status>> + Send + Unpin>;
 
 #[async_trait]
 impl ResourceClient for Raw {
@@ -55,7 +55,7 @@ impl ResourceClient for Raw {
             "no-attributes" => Ok(Response::new(InitResponse::default())),
             _ => Ok(Response::new(InitResponse {
                 attributes: HashMap::from(attributes).into_iter().collect(),
-                features: Vec::new(),
+                features: (self.fault == "data-sockets").then(|| DATA_SOCKET.to_owned()).into_iter().collect(),
             })),
         }
     }
@@ -63,7 +63,8 @@ impl ResourceClient for Raw {
     type DownloadStream = Answers<DownloadResponse>;
 
     async fn download(&self, request: Request<DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
-        let url = request.into_inner().resource.unwrap_or_default().url;
+        let DownloadRequest { resource, range, .. } = request.into_inner();
+        let url = resource.unwrap_or_default().url;
         eprintln!("asked for a download");
         if self.fault == "babbles" {
             println!("asked for a download");
@@ -71,6 +72,10 @@ impl ResourceClient for Raw {
         match query::value(&url, "fault") {
             Some("status") if query::value(&url, "at").is_none() => Err(trailer::status(&url)),
             Some("no-answer") => future::pending().await,
+            _ if query::value(&url, "data").is_some() => {
+                let start = range.unwrap_or_default().start;
+                Ok(Response::new(data::messages(&url, start)))
+            }
             _ => Ok(Response::new(Box::new(stream::iter(messages(&url))))),
         }
     }

@@ -31,7 +31,7 @@ use tonic::Status;
 
 use super::{disconnect, trailer};
 
-type Message = Result<DownloadResponse, Status>;
+pub(super) type Message = Result<DownloadResponse, Status>;
 type Messages = Box<dyn Iterator<Item = Message> + Send>;
 
 /// Bytes in a chunk.
@@ -82,7 +82,7 @@ pub(super) fn messages(url: &str) -> Messages {
     }
 }
 
-fn message(event: Event) -> Message {
+pub(super) fn message(event: Event) -> Message {
     Ok(DownloadResponse { event: Some(event) })
 }
 
@@ -108,10 +108,10 @@ fn chunks(content: Content, from: u64, to: u64) -> impl Iterator<Item = Message>
     })
 }
 
-fn chunk(offset: u64, data: Vec<u8>) -> Message {
+pub(super) fn chunk(offset: u64, data: Vec<u8>) -> Message {
     message(Event::Chunk(Chunk { offset, data: Bytes::from(data) }))
 }
 
-fn end(total: u64) -> Message {
+pub(super) fn end(total: u64) -> Message {
     message(Event::End(End { total }))
 }

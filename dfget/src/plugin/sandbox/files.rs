@@ -94,16 +94,16 @@ pub(super) fn ruleset(_: &Reach) -> io::Result<Rules> {
 
 /// Confines this process.
 #[cfg(target_os = "linux")]
-pub(super) fn confine(rules: Rules) -> io::Result<()> {
+pub(super) fn confine(rules: &Rules) -> io::Result<()> {
     use landlock::{AccessFs, RulesetCreatedAttr, path_beneath_rules};
 
     let own = rules.reading_little.then_some(SELF);
-    let whole = rules.created.add_rules(path_beneath_rules(own, AccessFs::from_read(ABI)));
+    let whole = rules.created.try_clone()?.add_rules(path_beneath_rules(own, AccessFs::from_read(ABI)));
     whole.and_then(landlock::RulesetCreated::restrict_self).map(drop).map_err(io_error)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn confine((): Rules) -> io::Result<()> {
+pub(super) fn confine((): &Rules) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,0 +1,177 @@
+//! A download's messages, and what comes on its data socket, on their way to be a body.
+
+use std::{io, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use plugin_proto::resource::{DownloadResponse, download_response::Event};
+use plugin_sdk::{Body, BodyEvent, Download, Error as SourceError, Range};
+use tokio::{io::AsyncReadExt, net::UnixStream};
+use tonic::Streaming;
+
+use super::{
+    assembly::{Assembly, Step, Violation},
+    client::lacks_download,
+    connect,
+    running::{Running, host_error},
+};
+use crate::{limit::within, url::shown};
+
+/// Bytes of memory that are read into before the next are asked for.
+const BUFFER: usize = 1024 * 1024;
+
+/// The least that is worth a read.
+const READ: usize = 64 * 1024;
+
+pub(super) struct BodyStream {
+    messages: Streaming<DownloadResponse>,
+    running: Arc<Running>,
+    /// With its secrets.
+    url: String,
+    /// `None` before `Opened`.
+    assembly: Option<Assembly>,
+    /// `None` where all comes as messages, and once it has ended.
+    data: Option<DataSocket>,
+    /// What came before all data had.
+    end: Option<DownloadResponse>,
+}
+
+/// Where bytes come without messages.
+struct DataSocket {
+    stream: UnixStream,
+    buffer: BytesMut,
+}
+
+/// What comes next of a download.
+enum Arrival {
+    Message(DownloadResponse),
+    Data(Bytes),
+}
+
+impl DataSocket {
+    /// The next bytes, or none at their end. Cancel safe.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.buffer.capacity() < READ {
+            self.buffer = BytesMut::with_capacity(BUFFER);
+        }
+        let read: io::Result<usize> = self.stream.read_buf(&mut self.buffer).await;
+        // Why a connection broke is told by the messages, or by the plugin's end.
+        read.is_ok_and(|read| read > 0).then(|| self.buffer.split().freeze())
+    }
+}
+
+impl BodyStream {
+    /// The download that `messages` are, of `range` of the resource at `url`.
+    pub(super) async fn open(
+        messages: Streaming<DownloadResponse>,
+        running: Arc<Running>,
+        url: String,
+        range: Range,
+    ) -> Result<Download, SourceError> {
+        // It is handed on with every message.
+        let mut stream = Box::new(Self { messages, running, url, assembly: None, data: None, end: None });
+        let first = stream.message().await?;
+        let (assembly, opened) = Assembly::open(range, first).map_err(|violation| stream.violated(violation))?;
+        if let Some(name) = assembly.data_socket() {
+            stream.data = Some(stream.connect(name).await?);
+        }
+        stream.assembly = Some(assembly);
+        Ok(Download { opened, body: Body::from_events(stream.into_events()) })
+    }
+
+    async fn connect(&self, name: &str) -> Result<DataSocket, SourceError> {
+        let Some(directory) = &self.running.data_sockets else {
+            let fact = "it names a data socket, and nobody has asked for one".to_owned();
+            return Err(self.violated(Violation::Protocol(fact)));
+        };
+        match connect::data_socket(directory, name).await {
+            Ok(stream) => {
+                tracing::debug!("{} comes on data socket {name} of plugin {}", shown(&self.url), self.running.name);
+                Ok(DataSocket { stream, buffer: BytesMut::new() })
+            }
+            Err(fault) => Err(self.running.explain_data_socket(&fault, &shown(&self.url)).await),
+        }
+    }
+
+    fn into_events(self: Box<Self>) -> impl futures_util::Stream<Item = Result<BodyEvent, SourceError>> {
+        stream::try_unfold(self, Self::event)
+    }
+
+    /// The next event, or `None` after `End`. Empty messages are no sign of life: they do not extend the wait.
+    async fn event(mut self: Box<Self>) -> Result<Option<(BodyEvent, Box<Self>)>, SourceError> {
+        let mut patience = self.running.settings.stall_timeout;
+        let stalled = |stream: &Self| stream.running.stalled("only empty messages came".into());
+        loop {
+            let Some((arrival, took)) = within(patience, self.arrival()).await else { return Err(stalled(&self)) };
+            let arrival = arrival?;
+            patience = patience.saturating_sub(took);
+            let assembly = self.assembly.as_mut().expect("a body begins after Opened");
+            let step = match arrival {
+                Arrival::Message(message) => assembly.accept(message),
+                Arrival::Data(data) => assembly.accept_data(data).map(Step::Body),
+            };
+            match step {
+                Ok(Step::Body(event)) => {
+                    if let BodyEvent::Chunk(chunk) = &event {
+                        self.running.progress.came(chunk.len());
+                    }
+                    return Ok(Some((event, self)));
+                }
+                // Where there always is a next message, the time limit on it never strikes.
+                Ok(Step::Empty) if patience.is_zero() => return Err(stalled(&self)),
+                Ok(Step::Empty) => {}
+                Ok(Step::End) => {
+                    self.running.progress.completed();
+                    self.running.see_out(self.messages);
+                    return Ok(None);
+                }
+                Err(violation) => return Err(self.violated(violation)),
+            }
+        }
+    }
+
+    /// What comes next: `End` only after all that came on the data socket.
+    async fn arrival(&mut self) -> Result<Arrival, SourceError> {
+        while let Some(mut data) = self.data.take() {
+            tokio::select! {
+                // Most often there is some; and most of the time nobody has anything to say.
+                biased;
+                bytes = data.next() => if let Some(bytes) = bytes {
+                    self.data = Some(data);
+                    return Ok(Arrival::Data(bytes));
+                },
+                message = self.message(), if self.end.is_none() => {
+                    self.data = Some(data);
+                    match message? {
+                        end @ DownloadResponse { event: Some(Event::End(_)) } => self.end = Some(end),
+                        message => return Ok(Arrival::Message(message)),
+                    }
+                }
+            }
+        }
+        match self.end.take() {
+            Some(end) => Ok(Arrival::Message(end)),
+            None => self.message().await.map(Arrival::Message),
+        }
+    }
+
+    async fn message(&mut self) -> Result<DownloadResponse, SourceError> {
+        let (url, at) = (&self.url, self.assembly.as_ref().map(Assembly::next));
+        let doing = || at.map_or_else(|| shown(url), |at| format!("{} at byte {at}", shown(url)));
+        let next = self.running.next(&mut self.messages, doing).await;
+        match next.map_err(|error| lacks_download(&self.running, error))? {
+            Some(message) => Ok(message),
+            None => {
+                let received = self.assembly.as_ref().map_or(0, Assembly::received);
+                Err(self.running.explain_truncation(received, &shown(url), &doing()).await)
+            }
+        }
+    }
+
+    fn violated(&self, violation: Violation) -> SourceError {
+        match violation {
+            Violation::Protocol(fact) => host_error(self.running.protocol_error(fact)),
+            incomplete @ Violation::Incomplete { .. } => SourceError::DataLoss(incomplete.to_string()),
+        }
+    }
+}

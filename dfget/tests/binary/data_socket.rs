@@ -1,0 +1,87 @@
+//! Downloads whose bytes come on a socket of their own.
+
+use std::time::Duration;
+
+use crate::harness::{Digest, Run, TestEnv, program};
+
+fn run(query: &str) -> Run {
+    TestEnv::new().get(&format!("data-sockets://h/file?size=3000000&{query}")).run()
+}
+
+fn broke_the_protocol(url: &str, fact: &str) {
+    let run = TestEnv::new().get(url).run();
+    run.failed_saying(15, &[&format!("broke the protocol: {fact}")]);
+    assert!(run.part.unwrap_or_default() <= 3_000_000);
+}
+
+#[test]
+fn bytes_that_come_on_a_socket_are_a_file() {
+    for kind in ["good", "early-end"] {
+        run(&format!("data={kind}")).succeeded();
+    }
+}
+
+#[test]
+fn a_plugin_that_dies_while_it_sends_is_restarted_and_goes_on_at_the_byte() {
+    let test = TestEnv::new();
+    let deaths = test.path("deaths");
+    let url = format!("data-sockets://h/file?size=3000000&data=die&at=1234567&deaths={}", deaths.display());
+    // So that the plugin may count.
+    let run = test.get(&url).args(&["--sandbox", "off"]).run();
+    run.succeeded_saying(
+        " WARN plugin d7y-resource-plugin-data-sockets exited with status 3; it is restarted in 0.2 s",
+    );
+    assert_eq!(std::fs::read(&deaths).unwrap(), b"x");
+}
+
+#[test]
+fn fewer_bytes_than_announced_are_no_file() {
+    run("data=short&at=1000000").failed_saying(30, &["got 1000000 bytes, expected 3000000"]);
+}
+
+#[test]
+fn more_bytes_than_announced_are_not_written() {
+    let fact = "it sends more than 3000000 bytes, which is all that it should";
+    broke_the_protocol("data-sockets://h/file?size=3000000&data=long", fact);
+}
+
+#[test]
+fn a_socket_that_nobody_asked_for_is_not_connected_to() {
+    let fact = "it names a data socket, and nobody has asked for one";
+    broke_the_protocol("raw://h/file?size=3000000&data=good", fact);
+}
+
+#[test]
+fn what_belongs_to_a_data_socket_is_there_and_nothing_else() {
+    for (kind, fact) in [
+        ("chunk", "a chunk came, and the bytes come on a data socket"),
+        ("no-length", "it names a data socket, and not how many bytes come there"),
+        ("elsewhere", "its data socket is of no use: "),
+        ("nobody", "its data socket is of no use: "),
+    ] {
+        broke_the_protocol(&format!("data-sockets://h/file?size=3000000&data={kind}"), fact);
+    }
+}
+
+#[test]
+fn a_data_socket_on_which_nothing_comes_is_a_stall() {
+    let url = "data-sockets://h/file?size=3000000&data=silent&at=1000000";
+    let run = TestEnv::new().get(url).args(&["--speed-time", "500ms"]).last().run();
+    run.failed_saying(16, &["nothing came for 500ms"]).within(Duration::from_secs(6));
+}
+
+#[test]
+fn a_plugin_with_tls_has_no_data_sockets() {
+    let test = TestEnv::new();
+    let file = test.path("shared/file");
+    std::fs::create_dir(test.path("shared")).unwrap();
+    std::fs::write(&file, vec![7; 3_000_000]).unwrap();
+    test.install_into("plugins", &program("d7y-resource-plugin-share"), "share");
+    let root = format!("root={}", test.path("shared").display());
+    for (arguments, used) in [(&["-vv"][..], true), (&["-vv", "--plugin-mtls"], false)] {
+        let get = test.get("share:///file").args(arguments).args(&["--opt", &root, "--overwrite"]);
+        let run = get.expect(Digest::of_bytes(&[7; 3_000_000])).run();
+        assert!(run.is_success(), "{}", run.stderr);
+        assert_eq!(run.stderr.contains("comes on data socket"), used, "{}", run.stderr);
+    }
+}
