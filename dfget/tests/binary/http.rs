@@ -6,6 +6,7 @@
 mod answer;
 mod bodies;
 mod headers;
+mod isolated;
 mod nginx;
 mod ranges;
 mod redirects;
