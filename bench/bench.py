@@ -130,6 +130,8 @@ class Bench:
             (f"{mib} MiB by plugin, /dev/null", few, os.sync, ("big", null, big), "curl"),
             (f"{mib} MiB by http, no fsync", few, os.sync, ("big", disk, [*http, "--no-fsync"]), "curl"),
             (f"{mib} MiB by http, fsync", few, os.sync, ("big", disk, http), "curl and sync"),
+            (f"{mib} MiB by isolated http", few, os.sync, ("big", disk, [*http, "--isolate", "--no-fsync"]), "in-tree"),
+            (f"{mib} MiB isolated, /dev/null", few, os.sync, ("big", null, [*http, "--isolate"]), "in-tree"),
             (f"{self.files} files, no fsync", few, os.sync, ("tree", disk, [*tree, "--no-fsync"]), "curl --parallel"),
             (f"{self.files} files, fsync", few, os.sync, ("tree", disk, tree), "curl --parallel"),
         ]
@@ -138,7 +140,7 @@ class Bench:
         lacks = [tool for tool, found in (("nginx", self.nginx), ("curl", self.curl)) if not found]
         if lacks:
             return {"name": name, "status": "skipped", "why": f"{' and '.join(lacks)} not found"}
-        pair = Pair(self.dfget(*ours), self.peer(peer, *ours[:2]))
+        pair = Pair(self.dfget(*ours), self.peer(peer, *ours))
         try:
             compare(pair, 1 if self.options.quick else 2, self.options.runs or runs, before)
         except RunFailed as failure:
@@ -150,7 +152,9 @@ class Bench:
         server = self.nginx if any(word.startswith("http:") for word in words) else None
         return Side("dfget", argv, output, self.served / file, self.environment, server)
 
-    def peer(self, name, file, output):
+    def peer(self, name, file, output, words):
+        if name == "in-tree":
+            return self.dfget(file, output, [word for word in words if word != "--isolate"])
         if name == "curl --parallel":
             argv = [self.curl, "-s", "--parallel", "--create-dirs", "-K", str(self.list_for_curl(output))]
             return Side(name, argv, output, self.served / file, self.environment, self.nginx)

@@ -28,6 +28,7 @@ use crate::{
     plugin::{self, Verbosity, discover::SearchPath, lock},
     registry::SourceOptions,
     report::Style,
+    source::InTree,
     tree::{Filter, TreeOptions},
     url::ResourceUrl,
     validation::Subject,
@@ -64,6 +65,11 @@ pub enum Command {
     },
     /// `dfget plugin lock`
     Lock,
+    /// `dfget plugin serve SCHEME`: not the work of a host at all.
+    Serve {
+        /// Of an in-tree source, if there is one.
+        scheme: String,
+    },
     /// `dfget plugin validate PATH`
     Validate(Box<Subject>),
     /// `dfget config`
@@ -97,7 +103,8 @@ impl Opts {
     /// * [`Error::Usage`]: it parses, and makes no sense; so does a variable or the file
     pub fn parse() -> Result<Self, Error> {
         let words: Vec<OsString> = std::env::args_os().collect();
-        Self::read(&words, &Surroundings::of_process()).map_err(|refused| match refused {
+        let surroundings = if is_to_serve(&words) { Surroundings::default() } else { Surroundings::of_process() };
+        Self::read(&words, &surroundings).map_err(|refused| match refused {
             Refused::ByClap(error) => error.exit(),
             Refused::BySense(error) => error,
         })
@@ -161,8 +168,10 @@ impl Opts {
 impl Opts {
     /// A name that no plugin has is a mistake where it was typed, and may be for another machine where it was set.
     fn check_levels(&mut self, origin: &Origin) -> Result<(), Error> {
-        let named = self.plugins.verbosity.by_scheme.keys();
-        for name in named.filter(|name| self.search.find(name).is_none()) {
+        let is_plugin = |name: &str| {
+            self.search.find(name).is_some() || (self.plugins.isolates(name) && InTree::of(name).is_some())
+        };
+        for name in self.plugins.verbosity.by_scheme.keys().filter(|name| !is_plugin(name)) {
             let fact = format!("{}: there is no plugin `{name}`", origin.subject("log-level"));
             match origin {
                 Origin::CommandLine => return Err(usage(fact, "`dfget plugin` lists what is installed")),
@@ -173,6 +182,11 @@ impl Opts {
     }
 }
 
+/// Whether this is a plugin, whose host has told its environment and will tell its options: no setting of dfget's holds.
+fn is_to_serve(words: &[OsString]) -> bool {
+    words.iter().skip(1).take(2).eq(["plugin", "serve"])
+}
+
 fn settings_of(plugins: &PluginArguments) -> plugin::Settings {
     let named = plugins.plugin_lock_file.clone();
     let mode = if plugins.locked { lock::Mode::Enforce } else { plugins.plugin_lock };
@@ -180,6 +194,7 @@ fn settings_of(plugins: &PluginArguments) -> plugin::Settings {
         inherit: plugins.inherit.clone(),
         trusted: plugins.trusted.clone(),
         lock: lock::Rule { mode, is_named: named.is_some(), files: named.into_iter().collect() },
+        isolate: plugins.isolate,
         mtls: plugins.plugin_mtls,
         start_timeout: plugins.plugin_start_timeout,
         sandbox: plugins.sandbox,
@@ -215,6 +230,10 @@ fn command_of(command: Subcommands, parsed: &Parsed) -> Result<Command, Error> {
         Subcommands::Plugin { command: None | Some(PluginSubcommands::List) } => Ok(Command::List),
         Subcommands::Plugin { command: Some(PluginSubcommands::Info { name }) } => Ok(Command::Info { name }),
         Subcommands::Plugin { command: Some(PluginSubcommands::Lock) } => Ok(Command::Lock),
+        // `serve` looks for --debug itself.
+        Subcommands::Plugin { command: Some(PluginSubcommands::Serve { scheme, debug: _ }) } => {
+            Ok(Command::Serve { scheme })
+        }
         Subcommands::Plugin { command: Some(PluginSubcommands::Validate(validate)) } => {
             Ok(Command::Validate(Box::new(subject(validate)?)))
         }

@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     plugin::{
         About, Plugin,
-        discover::Candidate,
+        discover::{Candidate, Presence},
         lock::{self, State as Locked},
         reattach::Attachment,
     },
@@ -129,10 +129,12 @@ fn chain(error: &Error) -> String {
 
 impl Found {
     fn to_json(&self) -> Value {
-        let Candidate { name, path, attached, .. } = &self.candidate;
-        let mut json = match attached {
-            Some(attached) => json!({ "name": name, "location": "attached", "attached": of_attached(attached) }),
-            None => json!({ "name": name, "location": self.candidate.file_name(), "path": path }),
+        let Candidate { name, path, presence, .. } = &self.candidate;
+        let mut json = match presence {
+            Presence::Running(attached) => {
+                json!({ "name": name, "location": "attached", "attached": of_attached(attached) })
+            }
+            _ => json!({ "name": name, "location": self.candidate.title(), "path": path }),
         };
         match &self.state {
             State::Good(about) => json["attributes"] = json!(about.attributes),
@@ -166,9 +168,9 @@ impl fmt::Display for Inventory {
 
 fn write_plugin(f: &mut fmt::Formatter<'_>, plugin: &Found) -> fmt::Result {
     let name = &plugin.candidate.name;
-    let location = match &plugin.candidate.attached {
-        Some(attached) => format!("attached to {attached}"),
-        None => plugin.candidate.file_name(),
+    let location = match &plugin.candidate.presence {
+        Presence::Running(attached) => format!("attached to {attached}"),
+        _ => plugin.candidate.title(),
     };
     match &plugin.state {
         State::Good(about) => {
@@ -246,7 +248,7 @@ impl Info {
 
 impl Place {
     fn of(candidate: Candidate, registry: &Registry) -> Result<Self, Error> {
-        if let Some(attached) = candidate.attached {
+        if let Presence::Running(attached) = candidate.presence {
             return Ok(Self::Process(attached));
         }
         let sha256 = lock::fingerprint(&candidate, registry.settings())?;

@@ -19,7 +19,7 @@ use dfget::{
     registry::Registry,
     report::{Reporter, Style},
     signals::{self, SIGPIPE, Signals},
-    source::IN_TREE,
+    source::{IN_TREE, InTree},
     validation::Validation,
 };
 use futures_util::future::maybe_done;
@@ -32,7 +32,7 @@ const LAST_RECORD: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     signals::ignore_file_size_limit();
     match output::allow_many_files().and_then(|()| Opts::parse()).and_then(run) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             if signals::is_closed_stdout(&error) {
                 signals::end_by(SIGPIPE);
@@ -46,7 +46,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mut opts: Opts) -> Result<(), Error> {
+fn run(opts: Opts) -> Result<ExitCode, Error> {
+    match &opts.command {
+        // Before there is a runtime, or anything else of a host's.
+        Command::Serve { scheme } => Ok(served(scheme)?.serve()),
+        _ => host(opts).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn served(scheme: &str) -> Result<&'static InTree, Error> {
+    InTree::of(scheme).ok_or_else(|| {
+        let schemes: Vec<&str> = IN_TREE.iter().map(|source| source.scheme).collect();
+        let fact = format!("there is no in-tree source `{}`", escape::printable(scheme));
+        Error::Usage { fact, hint: format!("there are {}", schemes.join(", ")) }
+    })
+}
+
+fn host(mut opts: Opts) -> Result<(), Error> {
     let adoption = plugin::Adoption::begin();
     escape::hide(opts.secrets());
     let json = opts.style.json;
@@ -121,6 +137,7 @@ async fn execute(
             print(&if json { document(&validation.to_json()) } else { validation.table(colours_on(&io::stdout())) })?;
             validation.verdict()
         }
+        Command::Serve { .. } => Err(Error::Bug { fact: "a host serves no source".into() }),
         Command::ShowSettings(settings) => {
             print(&if json { document(&settings.to_json()) } else { settings.to_string() })
         }

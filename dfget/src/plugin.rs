@@ -82,6 +82,8 @@ pub struct Settings {
     pub lock: lock::Rule,
     /// How far plugins are confined, unless `rules` say otherwise.
     pub sandbox: Sandbox,
+    /// Whether in-tree sources are plugins, too, unless `rules` say otherwise.
+    pub isolate: bool,
     /// What holds for the plugin of this scheme alone, in lower case as URLs have it.
     pub rules: BTreeMap<String, Rules>,
     /// Whether they speak TLS even on their private sockets. One that listens on TCP always does.
@@ -113,6 +115,7 @@ impl Default for Settings {
             trusted: Vec::new(),
             lock: lock::Rule::default(),
             sandbox: Sandbox::default(),
+            isolate: false,
             rules: BTreeMap::new(),
             mtls: false,
             verbosity: Verbosity::default(),
@@ -128,12 +131,29 @@ impl Default for Settings {
     }
 }
 
+/// Longer than the engine has.
+const PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Where the user does not say: [`Settings::restarts`].
 pub const RESTARTS: u32 = 3;
 
 impl Settings {
     fn rules(&self, scheme: &str) -> Rules {
         self.rules.get(scheme).cloned().unwrap_or_default()
+    }
+
+    /// Whether the in-tree source for `scheme` is to be a plugin.
+    #[must_use]
+    pub fn isolates(&self, scheme: &str) -> bool {
+        self.rules.get(scheme).and_then(|rules| rules.isolate).unwrap_or(self.isolate)
+    }
+
+    /// These, for an in-tree source, which is dfget's own code. `strict` for all plugins is for those of others: without
+    /// a network, certificates and credentials it could do nothing. What the user says of it alone holds. And where
+    /// nothing comes it is its server that stalls: the engine says so, as it does without isolation.
+    pub(crate) fn of_in_tree(&self) -> Self {
+        let sandbox = if self.sandbox == Sandbox::Strict { Sandbox::Default } else { self.sandbox };
+        Self { sandbox, call_timeout: PATIENCE, stall_timeout: PATIENCE, ..self.clone() }
     }
 
     /// These, and no network for the plugin of `scheme`.

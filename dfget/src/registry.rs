@@ -1,4 +1,5 @@
-//! From a scheme to the source that serves it: in-tree, or a plugin that is started when it is first needed.
+//! From a scheme to the source that serves it: in-tree, or a plugin that is started when it is first needed. Either can
+//! be the same source: one that is in-tree is started as a plugin if the user wants it isolated.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,7 +13,7 @@ use crate::{
     error::Error,
     plugin::{
         Plugin, Settings,
-        discover::{Candidate, SearchPath, file_name},
+        discover::{Candidate, Presence, SearchPath, file_name},
         reattach,
     },
     source::InTree,
@@ -167,9 +168,20 @@ impl Registry {
         if let Some(plugin) = self.search.find(source.scheme) {
             tracing::warn!("{}: the in-tree source is used, not plugin {}", source.scheme, plugin.path.display());
         }
-        let client =
-            source.open(&self.options.for_in_tree(source)).map_err(|error| Error::of_source(source.scheme, error))?;
+        let client = self.make(source).await?;
         opened.insert(source.scheme, Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Here, or in a process of its own.
+    async fn make(&self, source: &InTree) -> Result<Arc<dyn ResourceClient>, Error> {
+        let options = self.options.for_in_tree(source);
+        if !self.settings.isolates(source.scheme) {
+            return source.open(&options).map_err(|error| Error::of_source(source.scheme, error));
+        }
+        let running = Plugin::start(&Candidate::in_tree(source.scheme), &options, &self.settings.of_in_tree()).await?;
+        let client = running.client();
+        self.started.lock().await.insert(source.scheme.to_owned(), running);
         Ok(client)
     }
 
@@ -194,15 +206,15 @@ impl Registry {
 
 /// What is for development is used by nobody unawares.
 fn tell_of_development(plugin: &Candidate, search: &SearchPath) {
-    let Candidate { name, path, attached, .. } = plugin;
-    match attached {
-        Some(attached) => {
+    let Candidate { name, path, presence, .. } = plugin;
+    match presence {
+        Presence::Running(attached) => {
             tracing::warn!("{name}: the plugin that runs as {attached} is used, as {} says", reattach::VARIABLE);
         }
-        None if search.pinned.contains_key(name) => {
+        Presence::File if search.pinned.contains_key(name) => {
             tracing::warn!("{name}: development plugin {} is used, as --plugin says", path.display());
         }
-        None => {}
+        Presence::File | Presence::InTree => {}
     }
 }
 

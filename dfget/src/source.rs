@@ -10,13 +10,15 @@ mod http;
 mod network;
 mod option;
 
-use std::sync::Arc;
+use std::{process::ExitCode, sync::Arc};
 
-use plugin_sdk::{Error, Options, ResourceClient};
+use plugin_sdk::{Attributes, Error, Options, ResourceClient};
 
 #[cfg(any(fuzzing, test))]
 pub(crate) use self::http::fuzzing as http_fuzzing;
 pub use self::option::KnownOption;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A scheme and how to make the source that serves it.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,18 @@ pub struct InTree {
 }
 
 impl InTree {
+    /// The one for `scheme`, if it is compiled in.
+    #[must_use]
+    pub fn of(scheme: &str) -> Option<&'static Self> {
+        IN_TREE.iter().find(|source| source.scheme == scheme)
+    }
+
+    /// Serves it as a plugin: all of this process, from here on.
+    pub fn serve(&'static self) -> ExitCode {
+        let attributes = Attributes::of_scheme(self.scheme).with("vendor", "d7y").with("version", VERSION);
+        plugin_sdk::serve(attributes, |options| self.open(&options))
+    }
+
     /// Each option it takes.
     pub fn known_options(&self) -> impl Iterator<Item = &'static KnownOption> {
         self.options.iter().copied().flatten()

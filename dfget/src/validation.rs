@@ -59,7 +59,7 @@ impl Subject {
             fact: format!("neither the name of {} nor a URL says which scheme it serves", path.display()),
             hint: "dfget plugin validate PATH URL".into(),
         })?;
-        Ok(Candidate { name, path, shadowed: false, attached: None })
+        Ok(Candidate::file(&name, path))
     }
 
     fn suite(&self, candidate: &Candidate, options: &Options, settings: &Settings) -> Suite {
@@ -107,7 +107,7 @@ impl Validation {
         if let Some(outcome) = judge_sandbox(subject, &candidate, &options, settings, &report).await {
             report.replace(SANDBOX, outcome);
         }
-        let validation = Self { plugin: candidate.file_name(), report };
+        let validation = Self { plugin: candidate.title(), report };
         if let Some(path) = &subject.junit {
             let failed = |source| Error::LocalIo { action: "write", path: path.clone(), source };
             fs::write(path, junit::document(&validation.plugin, &validation.report)).map_err(failed)?;

@@ -96,6 +96,14 @@ pub(super) enum PluginSubcommands {
     },
     /// Write the sha256 of each plugin to the lock file
     Lock,
+    /// Serve an in-tree source as a plugin, for a host of plugins that starts this
+    Serve {
+        /// Its scheme
+        scheme: String,
+        /// Serve without a host, for a debugger
+        #[arg(long)]
+        debug: bool,
+    },
     /// Hold a plugin, in whatever language, to PROTOCOL.md
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArguments),
@@ -267,6 +275,9 @@ pub(super) struct PluginArguments {
     /// can read nothing of yours either, and have no network
     #[arg(long, value_name = "MODE", default_value = "default", global = true)]
     pub(super) sandbox: Sandbox,
+    /// Use in-tree sources as plugins, too: each in a process of its own, which may crash and is started anew
+    #[arg(long, global = true)]
+    pub(super) isolate: bool,
     /// Speak TLS with plugins even on their private sockets
     #[arg(long, global = true)]
     pub(super) plugin_mtls: bool,

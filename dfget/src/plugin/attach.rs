@@ -45,7 +45,7 @@ pub(super) async fn attach(
     let foreign = || "not of dfget's making: it was started by somebody else".to_owned();
     let confined = Confined { sandbox: foreign(), limits: foreign() };
     Ok(Running {
-        name: candidate.file_name(),
+        name: candidate.title(),
         about: About::new(attachment.app_version, &introduced, begun.elapsed(), confined),
         channel,
         line: None,
@@ -73,18 +73,17 @@ async fn meet(
 }
 
 fn tell_patience(candidate: &Candidate, limit: Duration) {
-    let (name, limit) = (candidate.file_name(), humantime::format_duration(limit));
+    let (name, limit) = (candidate.title(), humantime::format_duration(limit));
     tracing::warn!("plugin {name} has not answered in {limit}: a debugger may have stopped it, so dfget waits on");
 }
 
 fn not_met(candidate: &Candidate, attachment: &Attachment, failure: NotIntroduced) -> Error {
-    let plugin = candidate.file_name();
     let fault = match failure {
-        NotIntroduced::Refused(status) => return status::refused(plugin, &status),
+        NotIntroduced::Refused(status) => return status::refused(candidate, &status),
         // Nobody answers: the variable is out of date.
         NotIntroduced::Gone(StartFault::Unreachable(reason))
         | NotIntroduced::Fault(StartFault::Unreachable(reason)) => StartFault::NotThere(attachment.to_string(), reason),
         NotIntroduced::Gone(fault) | NotIntroduced::Fault(fault) => fault,
     };
-    Error::Start { plugin, fault, last_words: Vec::new() }
+    Error::Start { plugin: candidate.title(), fault, last_words: Vec::new() }
 }

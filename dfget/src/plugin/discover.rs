@@ -24,20 +24,45 @@ pub struct SearchPath {
     pub ignored: Vec<PathBuf>,
 }
 
-/// A file that looks like a plugin; or a plugin that runs already.
+/// What can serve a scheme in a process of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The scheme, from the file name.
+    /// The scheme.
     pub name: String,
     /// The file; of one that runs already the name alone that it is to have.
     pub path: PathBuf,
     /// Whether an earlier directory has one of the same name.
     pub shadowed: bool,
-    /// Where it runs already.
-    pub attached: Option<Attachment>,
+    /// How it is there.
+    pub presence: Presence,
+}
+
+/// How a plugin is there before anything is done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// As a file that looks like a plugin.
+    File,
+    /// As a process, at this place.
+    Running(Attachment),
+    /// As an in-tree source, which this very program serves if it is told to.
+    InTree,
 }
 
 impl Candidate {
+    /// The file at `path`, for the scheme `name`.
+    #[must_use]
+    pub fn file(name: &str, path: PathBuf) -> Self {
+        Self { name: name.to_owned(), path, shadowed: false, presence: Presence::File }
+    }
+
+    /// The in-tree source for the scheme `name`.
+    #[must_use]
+    pub fn in_tree(name: &str) -> Self {
+        // For what is told alone: what is executed is whatever this process was made from.
+        let path = env::current_exe().unwrap_or_else(|_| "dfget".into());
+        Self { presence: Presence::InTree, ..Self::file(name, path) }
+    }
+
     /// The scheme that the name of a file says it serves, if it says so.
     #[must_use]
     pub fn name_of(path: &Path) -> Option<String> {
@@ -45,10 +70,13 @@ impl Candidate {
         is_name(name).then(|| name.to_owned())
     }
 
-    /// The file's name, by which errors and listings call the plugin.
+    /// By which errors and listings call it: the name of the file; where there is none of its own, the scheme.
     #[must_use]
-    pub fn file_name(&self) -> String {
-        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    pub fn title(&self) -> String {
+        match self.presence {
+            Presence::InTree => self.name.clone(),
+            _ => self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned(),
+        }
     }
 }
 
@@ -88,9 +116,10 @@ impl SearchPath {
     /// The plugin that serves `scheme`: the one that runs already, or the first file found.
     #[must_use]
     pub fn find(&self, scheme: &str) -> Option<Candidate> {
-        let candidate = |path| Candidate { name: scheme.to_owned(), path, shadowed: false, attached: None };
+        let candidate = |path| Candidate::file(scheme, path);
         if let Some(attached) = self.attached.get(scheme) {
-            return Some(Candidate { attached: Some(attached.clone()), ..candidate(file_name(scheme).into()) });
+            let presence = Presence::Running(attached.clone());
+            return Some(Candidate { presence, ..candidate(file_name(scheme).into()) });
         }
         if let Some(path) = self.pinned.get(scheme) {
             return Some(candidate(path.clone()));
@@ -109,7 +138,7 @@ impl SearchPath {
         for directory in &self.directories {
             let candidates = candidates_in(directory).into_iter().map(|(name, path)| {
                 let shadowed = !seen.insert(name.clone());
-                Candidate { name, path, shadowed, attached: None }
+                Candidate { shadowed, ..Candidate::file(&name, path) }
             });
             all.push((Some(directory.as_path()), candidates.collect()));
         }

@@ -77,6 +77,7 @@ enum Manner {
 pub(super) struct Child {
     host: Pid,
     path: CString,
+    arguments: Vec<CString>,
     environment: Vec<CString>,
     manner: Manner,
     limiter: Limiter,
@@ -117,6 +118,7 @@ impl Child {
         Ok(Self {
             host: process::getpid(),
             path: CString::new(program.path.as_os_str().as_bytes())?,
+            arguments: program.arguments.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?,
             environment: environment.into_iter().filter_map(variable).collect(),
             manner,
             limiter: orders.limits.prepare(),
@@ -181,9 +183,9 @@ impl Child {
     fn execute_once(&self) -> nix::Result<Infallible> {
         match &self.manner {
             #[cfg(target_os = "linux")]
-            Manner::Handle(handle) => nix::unistd::fexecve(handle, &[&self.path], &self.environment),
+            Manner::Handle(handle) => nix::unistd::fexecve(handle, &self.arguments, &self.environment),
             Manner::Checked(handle) if !self.is_still(handle.as_fd()) => Err(Errno::ESTALE),
-            _ => nix::unistd::execve(&self.path, &[&self.path], &self.environment),
+            _ => nix::unistd::execve(&self.path, &self.arguments, &self.environment),
         }
     }
 
@@ -237,6 +239,7 @@ mod tests {
         let child = Child {
             host: process::getpid(),
             path: CString::new(path.as_os_str().as_bytes()).unwrap(),
+            arguments: Vec::new(),
             environment: Vec::new(),
             manner: Manner::Checked(fs::File::open(&path).unwrap().into()),
             limiter: Limits::default().prepare(),

@@ -88,7 +88,7 @@ fn check_attributes(introduced: &InitResponse, candidate: &Candidate) -> Result<
     };
     expect("type", PLUGIN_TYPE)?;
     // A file named on the command line may have any name.
-    if let Some(name) = candidate.file_name().strip_prefix(FILE_NAME_PREFIX) {
+    if let Some(name) = candidate.title().strip_prefix(FILE_NAME_PREFIX) {
         expect("name", name)?;
     }
     expect("scheme", &candidate.name)

@@ -298,8 +298,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_lines_are_remembered() {
         let text = (0..9).map(|number| format!("line {number}\n")).collect::<String>();
-        let candidate =
-            Candidate { name: "x".into(), path: "d7y-resource-plugin-x".into(), shadowed: false, attached: None };
+        let candidate = Candidate::file("x", "d7y-resource-plugin-x".into());
         let logs = Logs::read(&candidate, &Settings::default(), std::io::Cursor::new(text));
         let words = logs.last_words(Duration::from_secs(9)).await;
         assert_eq!(words, ["line 4", "line 5", "line 6", "line 7", "line 8"]);

@@ -1,4 +1,6 @@
-//! A plugin's file, from the checks to its execution: opened once, so that what was checked is what is executed.
+//! A plugin's file, from the checks to its execution: opened once, so that what was checked is what is executed. For an
+//! in-tree source that is the file that this process was made from, which needs no check: who could have written it could
+//! do anything.
 //!
 //! A program is executed by the descriptor through which it was checked. A script is executed by its path, after
 //! another look at what that leads to: the kernel would hand its interpreter `/dev/fd/N`, and `$0`, `__file__` and
@@ -6,6 +8,7 @@
 //! [`trust`](super::trust) has seen who may write to each directory on the way.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io,
     os::fd::{AsFd, OwnedFd},
@@ -16,7 +19,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::{
     Settings,
-    discover::Candidate,
+    discover::{Candidate, Presence},
     executable::{self, Kind},
     lock,
     trust::{Distrust, Trust},
@@ -25,8 +28,10 @@ use crate::error::Error;
 
 /// A plugin's file that may be executed.
 pub(super) struct Program {
-    /// Absolute, and as it was named: the plugin's `argv[0]`.
+    /// Absolute, and as it was named.
     pub(super) path: PathBuf,
+    /// All that it is executed with, its `argv[0]` first.
+    pub(super) arguments: Vec<OsString>,
     pub(super) kind: Kind,
     /// `None` where there is no way to open it.
     file: Option<File>,
@@ -41,6 +46,9 @@ impl Program {
     /// * as [`open`](Self::open)
     /// * [`Error::Refused`]: it is not the one of the lock file
     pub(super) async fn check(candidate: &Candidate, settings: &Settings) -> Result<Self, Error> {
+        if let Presence::InTree = candidate.presence {
+            return Self::this(candidate);
+        }
         let program = Self::open(&candidate.path, &settings.trusted)?;
         lock::check(&candidate.name, &program, &settings.lock).await?;
         Ok(program)
@@ -75,7 +83,17 @@ impl Program {
             // It may be executed and not read: then it is no script, and the kernel is the one to judge.
             None => Kind::Binary,
         };
-        Ok(Self { path, kind, file, is_readable })
+        let arguments = vec![path.clone().into_os_string()];
+        Ok(Self { path, arguments, kind, file, is_readable })
+    }
+
+    /// This program, to serve an in-tree source.
+    fn this(candidate: &Candidate) -> Result<Self, Error> {
+        let (path, fact) = (candidate.path.clone(), |error: rustix::io::Errno| io::Error::from(error).to_string());
+        let refuse = |error| Error::Unexecutable { path: path.clone(), fact: fact(error), hint: String::new() };
+        let file = open_this().map_err(refuse)?;
+        let arguments = ["dfget", "plugin", "serve", &candidate.name].map(OsString::from).into();
+        Ok(Self { path, arguments, kind: Kind::Binary, file, is_readable: false })
     }
 
     /// To be read, if it may be.
@@ -106,6 +124,18 @@ fn open(path: &Path) -> io::Result<Option<(File, bool)>> {
         Err(rustix::io::Errno::ACCESS) => open_unreadable(path),
         opened => Ok(Some((File::from(opened?), true))),
     }
+}
+
+/// By the kernel's own link, which leads to it also once it was replaced or removed.
+#[cfg(target_os = "linux")]
+fn open_this() -> rustix::io::Result<Option<File>> {
+    let opened = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(Some(opened.into()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_this() -> rustix::io::Result<Option<File>> {
+    Ok(None)
 }
 
 #[cfg(target_os = "linux")]

@@ -56,6 +56,8 @@ impl fmt::Display for Sandbox {
 /// What the user allows the plugin of one source, or forbids it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
+    /// Whether it is one although it is in-tree, instead of that for all in-tree sources.
+    pub isolate: Option<bool>,
     /// Instead of that for all plugins.
     pub sandbox: Option<Sandbox>,
     /// What it may write to, beside its own directory; with all that is beneath.

@@ -20,7 +20,7 @@ use tonic::{Status, transport::Channel};
 use super::{
     About, Confined, Settings, attach,
     connect::{Line, connect},
-    discover::Candidate,
+    discover::{Candidate, Presence},
     environment,
     greeting::{Greeting, NoGreeting},
     introduce::{NotIntroduced, introduce},
@@ -53,7 +53,7 @@ pub(super) async fn start(
     options: Option<&Options>,
     settings: &Settings,
 ) -> Result<Running, Error> {
-    if let Some(attachment) = &candidate.attached {
+    if let Presence::Running(attachment) = &candidate.presence {
         return attach::attach(candidate, attachment, options, settings).await;
     }
     match start_networked(candidate, options, settings).await {
@@ -169,7 +169,7 @@ impl Launched {
         let launch = Launch {
             group,
             program,
-            environment: environment::of_plugin(socket_dir.path(), &settings.inherit, identity.as_ref()),
+            environment: environment::of_plugin(candidate, socket_dir.path(), &settings.inherit, identity.as_ref()),
             orders: orders.clone(),
             directory: Arc::clone(&socket_dir),
         };
@@ -188,7 +188,7 @@ impl Launched {
         options: Option<&Options>,
         settings: &Settings,
     ) -> Result<Ready, Failure> {
-        let name = candidate.file_name();
+        let name = candidate.title();
         let handshake = self.greet(&name, options.is_none()).await?;
         self.greeted = true;
         let (channel, line) = connect(&handshake, self.socket_dir.path(), self.identity.as_ref()).await?;
@@ -226,13 +226,13 @@ impl Launched {
 
     fn into_running(self, candidate: &Candidate, ready: Ready, start_time: Duration, settings: &Settings) -> Running {
         let Ready { handshake, channel, line, introduced, drains } = ready;
-        let (name, time) = (candidate.file_name(), humantime::format_duration(start_time));
+        let (name, time) = (candidate.title(), humantime::format_duration(start_time));
         tracing::debug!("plugin {name} is ready after {time}, protocol version {}", handshake.app_version);
         let has_data_sockets = introduced.features.iter().any(|feature| feature == DATA_SOCKET);
         let has_data_sockets = has_data_sockets && self.identity.is_none();
         let about = About::new(handshake.app_version, &introduced, start_time, self.confined);
         Running {
-            name: candidate.file_name(),
+            name: candidate.title(),
             about,
             channel,
             line: Some(line),
@@ -262,7 +262,7 @@ impl Launched {
             }
             Failure::Refused(status) => {
                 self.end().await;
-                return status::refused(candidate.file_name(), &status);
+                return status::refused(candidate, &status);
             }
             Failure::Fault(fault) => fault,
             Failure::Gone(otherwise) => {
@@ -272,7 +272,7 @@ impl Launched {
         };
         self.end().await;
         let last_words = self.logs.last_words(LAST_WORDS).await;
-        Error::Start { plugin: candidate.file_name(), fault, last_words }
+        Error::Start { plugin: candidate.title(), fault, last_words }
     }
 }
 

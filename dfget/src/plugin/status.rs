@@ -4,6 +4,7 @@ use std::error::Error as _;
 
 use tonic::{Code, Status};
 
+use super::discover::{Candidate, Presence};
 use crate::{error::Error, escape::printable};
 
 /// How tonic begins the statuses that it makes itself of a message it does not accept. They have no source.
@@ -39,9 +40,15 @@ pub(super) fn source_error(status: &Status) -> plugin_sdk::Error {
 }
 
 /// A plugin answered `Init`, and refused what it was asked to be.
-pub(super) fn refused(plugin: String, status: &Status) -> Error {
+pub(super) fn refused(candidate: &Candidate, status: &Status) -> Error {
+    let plugin = candidate.title();
     if status.code() == Code::Unimplemented {
         return Error::Protocol { plugin, fact: "it does not implement Init".into() };
     }
-    Error::of_source(&format!("plugin {plugin}"), source_error(status))
+    let subject = match candidate.presence {
+        // As if it had been asked here.
+        Presence::InTree => plugin,
+        _ => format!("plugin {plugin}"),
+    };
+    Error::of_source(&subject, source_error(status))
 }

@@ -123,7 +123,7 @@ impl Supervisor {
         let pause = PAUSES[PAUSES.len().min(life.in_vain as usize + 1) - 1];
         life.in_vain += 1;
         life.restarts += 1;
-        let plugin = self.candidate.file_name();
+        let plugin = self.candidate.title();
         self.settings.observer.restarting(&Restart { plugin, ending, number: life.restarts, pause });
         sleep(pause).await;
         Ok(())
@@ -135,7 +135,7 @@ impl Supervisor {
     }
 
     fn stopped(&self) -> Error {
-        let (plugin, doing) = (self.candidate.file_name(), "nobody any more".to_owned());
+        let (plugin, doing) = (self.candidate.title(), "nobody any more".to_owned());
         Error::Crashed { plugin, ending: Ending::Status(0), doing, restarts: 0, lost: true, last_words: Vec::new() }
     }
 

@@ -138,6 +138,7 @@ dry-run = false                   # default
 # plugin-dir =
 # plugin-env =
 sandbox = "default"               # default
+isolate = false                   # default
 plugin-mtls = false               # default
 plugin-start-timeout = "10s"      # default
 plugin-hang-timeout = "1m"        # default

@@ -11,6 +11,7 @@ mod codings;
 mod digests;
 mod headers;
 mod index;
+mod isolated;
 mod names;
 mod nginx;
 mod parity;

@@ -25,6 +25,7 @@ mod handshake;
 mod histories;
 mod hostile;
 mod http;
+mod isolate;
 mod levels;
 mod list;
 mod locked;

@@ -10,7 +10,7 @@ use plugin_proto::environment::REATTACH;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{TestEnv, faultplug, kill, wait_for};
+use super::{TestEnv, faultplug, kill, programs::dfget, wait_for};
 
 /// A plugin, started with `--debug`. It is killed when this is dropped.
 pub(crate) struct ByHand {
@@ -28,8 +28,18 @@ impl ByHand {
     }
 
     pub(crate) fn start_program(test: &TestEnv, program: &Path, scheme: &str) -> Self {
+        Self::start_command(Command::new(test.install_into("by-hand", program, scheme)))
+    }
+
+    /// An in-tree source of dfget's.
+    pub(crate) fn start_in_tree(scheme: &str) -> Self {
+        let mut command = Command::new(dfget());
+        command.args(["plugin", "serve", scheme]);
+        Self::start_command(command)
+    }
+
+    fn start_command(mut command: Command) -> Self {
         let directory = tempfile::Builder::new().prefix("dfh-").tempdir_in("/tmp").expect("/tmp is writable");
-        let mut command = Command::new(test.install_into("by-hand", program, scheme));
         command.arg("--debug").env_clear().env("TMPDIR", directory.path());
         // A debugger gives no life line.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

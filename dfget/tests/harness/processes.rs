@@ -23,6 +23,8 @@ pub(crate) struct Process {
     pub(crate) arg0: PathBuf,
     /// Of an interpreter, the script.
     arg1: PathBuf,
+    /// The scheme, of a dfget that is the plugin for an in-tree source.
+    pub(super) serves: Option<String>,
 }
 
 impl Process {
@@ -37,7 +39,9 @@ impl Process {
         let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let mut arguments = command_line.split(|&byte| byte == 0).map(std::ffi::OsStr::from_bytes).map(PathBuf::from);
         let (arg0, arg1) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
-        Some(Self { pid, parent, group, session, zombie, stopped, arg0, arg1 })
+        let serves = command_line.strip_prefix(b"dfget\0plugin\0serve\0").and_then(|rest| rest.strip_suffix(&[0]));
+        let serves = serves.map(|scheme| String::from_utf8_lossy(scheme).into_owned());
+        Some(Self { pid, parent, group, session, zombie, stopped, arg0, arg1, serves })
     }
 
     /// Whether what it executes is in `directory`.

@@ -348,6 +348,15 @@ impl Started<'_> {
         })
     }
 
+    /// The dfget that this one has started for an in-tree source.
+    pub(crate) fn isolated(&mut self, scheme: &str) -> Process {
+        wait_for("the isolated source", || {
+            assert!(self.child.try_wait().expect("it is ours").is_none(), "dfget has ended: {}", self.stderr());
+            let mut found = descendants(self.pid(), self.test.root()).into_iter();
+            found.find(|process| process.serves.as_deref() == Some(scheme))
+        })
+    }
+
     /// Waits until the plugin has stopped itself.
     pub(crate) fn wait_for_stop(&mut self) -> i32 {
         let pid = self.plugin().pid;

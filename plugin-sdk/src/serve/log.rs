@@ -22,9 +22,9 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// The host decides what is shown. The HTTP/2 stack's own chatter would drown the author's events.
+/// The host decides what is shown. The network stack's own chatter would drown the author's events.
 fn filter() -> Targets {
-    ["h2", "hyper", "hyper_util", "tonic", "tower"]
+    ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tonic", "tower"]
         .into_iter()
         .fold(Targets::new().with_default(LevelFilter::DEBUG), |filter, target| filter.with_target(target, Level::WARN))
 }

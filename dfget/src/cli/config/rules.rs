@@ -18,7 +18,8 @@ const LEAST_MEMORY: u64 = 16 << 20;
 const LEAST_FILES: u64 = 16;
 
 /// Each with the type that its value is to have.
-const KEYS: [(&str, Form); 6] = [
+const KEYS: [(&str, Form); 7] = [
+    ("isolate", Form::Switch),
     ("sandbox", Form::One),
     ("writable", Form::Many),
     ("readable", Form::Many),
@@ -44,6 +45,7 @@ pub(super) fn meant(key: &str) -> Option<&'static str> {
 /// What they say of one source.
 pub(super) fn read(given: &BTreeMap<String, Given>) -> Result<Rules, Error> {
     Ok(Rules {
+        isolate: one(given, "isolate", |text| Ok(text == "true"))?,
         sandbox: one(given, "sandbox", str::parse)?,
         writable: paths(given, "writable")?,
         readable: paths(given, "readable")?,

@@ -274,3 +274,25 @@ fn a_range_behind_the_end_of_a_file_is_refused() {
     let words = format!("dfget: http://127.0.0.1:{}/file?run=***: ", nginx.port);
     run.failed(24, &(words + "the server answered 416 Range Not Satisfiable"));
 }
+
+#[test]
+fn an_isolated_source_fetches_pieces_and_goes_on_with_what_one_that_is_not_has_left() {
+    let test = TestEnv::new();
+    let Some(nginx) = Nginx::start(&test, LARGE) else {
+        return skip(
+            "an_isolated_source_fetches_pieces_and_goes_on_with_what_one_that_is_not_has_left",
+            "nginx is missing",
+        );
+    };
+    nginx.get(&test, "fast", LARGE).args(&["--isolate", "-n", "4", "--piece-length", "7M"]).last().run().succeeded();
+    let served = nginx.served(&test, "fast");
+    let parts = served.iter().filter(|served| served.status == 206).count();
+    assert!(parts >= 10 && parts + 1 == served.len(), "{served:?}");
+    fs::remove_file(test.work("file")).unwrap();
+    let missing = kill_in_the_middle(&test, &nginx);
+    nginx.get(&test, "again", LARGE).args(&["--isolate", "-n", "1"]).run().succeeded();
+    let served = nginx.served(&test, "again");
+    let asked: Vec<_> = served.iter().map(|served| served.range.clone().unwrap()).collect();
+    let bytes: u64 = served.iter().map(|served| served.body).sum();
+    assert_eq!((asked, bytes), (missing.clone(), length(&missing)));
+}
