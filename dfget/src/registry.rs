@@ -40,6 +40,8 @@ pub struct SourceOptions {
     pub by_scheme: BTreeMap<String, Options>,
     /// Each in-tree source that knows them: the command line's own options, such as `--proxy`.
     pub offered: Options,
+    /// As `offered`, whatever the others say: they are set nearer.
+    pub insisted: Options,
 }
 
 impl SourceOptions {
@@ -54,16 +56,24 @@ impl SourceOptions {
     /// All that this in-tree source is told.
     #[must_use]
     pub fn for_in_tree(&self, source: &InTree) -> Options {
-        let known = |name: &str| source.known_options().any(|option| option.name == name);
-        let offered = self.offered.iter().filter(|(name, _)| known(name));
-        let mut options: Options = offered.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let known = |(name, _): &(&String, &String)| source.known_options().any(|option| option.name == **name);
+        let of = |flags: &Options| -> Options {
+            flags.iter().filter(known).map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        let mut options = of(&self.offered);
         options.extend(self.for_scheme(source.scheme));
+        options.extend(of(&self.insisted));
         options
     }
 
-    /// Each option of any source.
+    /// Each option of any source that is no flag.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.by_scheme.values().flatten().chain(&self.all).chain(&self.offered)
+        self.by_scheme.values().flatten().chain(&self.all)
+    }
+
+    /// Each option that is a flag of the command line.
+    pub fn flags(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.offered.iter().chain(&self.insisted)
     }
 }
 
