@@ -1,17 +1,24 @@
 //! `http://`: against a server that does everything wrong, against nginx, and here against that of the Python library.
 //!
 //! * [`server`], [`answer`]: the server that does everything wrong
+//! * [`site`], [`authority`]: an nginx with TLS and more, and who signs for it
 //! * the others: what it does, by the rows of the fault matrix
 
 mod answer;
+mod authority;
 mod bodies;
 mod headers;
+mod login;
 mod nginx;
+mod proxies;
 mod ranges;
+mod redirected;
 mod redirects;
 mod server;
 mod silence;
+mod site;
 mod statuses;
+mod tls;
 mod versions;
 
 use std::{

@@ -72,7 +72,12 @@ impl Rules {
             found.filter_map(|name| Some((variable(&name)?, name))).next()
         };
         let except = options.get("noproxy").cloned().or_else(|| either("no_proxy").map(|(value, _)| value));
-        let except = except.unwrap_or_default();
+        // Commas, spaces or both stand between them, and `*` is meant for addresses, too.
+        let except: Vec<&str> = except.iter().flat_map(|list| list.split([',', ' ', '\t'])).collect();
+        if except.contains(&"*") {
+            return Ok(Self::default());
+        }
+        let except = except.join(",");
         if let Some(url) = options.get("proxy") {
             let url = checked("proxy", url)?;
             return Ok(Self { http: url.clone(), https: url, except, unsaid: false });
@@ -129,6 +134,8 @@ mod tests {
         assert_eq!(rules(&[("proxy", "")], &variables), (String::new(), String::new(), "b".into()));
         let (http, https, except) = rules(&[("proxy", "c"), ("noproxy", "")], &variables);
         assert_eq!((&*http, &*https, &*except), ("http://c", "http://c", ""));
+        assert_eq!(rules(&[("noproxy", "d e, f")], &variables).2, "d,e,,f");
+        assert_eq!(rules(&[("noproxy", "a *")], &variables), Default::default());
     }
 
     #[test]

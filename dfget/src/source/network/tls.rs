@@ -4,6 +4,7 @@
 //! without that.
 
 use std::{
+    fs,
     path::Path,
     sync::{Arc, Once, OnceLock},
 };
@@ -54,15 +55,20 @@ fn identity(options: &Options) -> Result<Option<(Vec<CertificateDer<'static>>, P
     };
     let chain = certificates("cert", Path::new(path))?;
     let path = Path::new(options.get("key").unwrap_or(path));
-    let key = PrivateKeyDer::from_pem_file(path)
+    let key = PrivateKeyDer::from_pem_slice(&read("key", path)?)
         .map_err(|error| refuse_file("key", path, format!("there is no key in PEM without a passphrase: {error}")))?;
     Ok(Some((chain, key)))
 }
 
+fn read(name: &str, path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error| refuse_file(name, path, error))
+}
+
 /// All certificates of a file in PEM, of which there is one at least.
 fn certificates(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let found = read.map_err(|error| refuse_file(name, path, error))?;
+    let text = read(name, path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found = found.map_err(|error| refuse_file(name, path, error))?;
     if found.is_empty() { Err(refuse_file(name, path, "there is no certificate in PEM in it")) } else { Ok(found) }
 }
 

@@ -127,7 +127,7 @@ impl Drop for Nginx {
 }
 
 /// A port that nginx can listen on and nobody else gets: it is bound, with `SO_REUSEPORT`, and refuses connections.
-fn reserve_port() -> (OwnedFd, u16) {
+pub(super) fn reserve_port() -> (OwnedFd, u16) {
     let reserved = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     fcntl_setfd(&reserved, FdFlags::CLOEXEC).unwrap();
     set_socket_reuseport(&reserved, true).unwrap();
@@ -137,7 +137,7 @@ fn reserve_port() -> (OwnedFd, u16) {
 }
 
 /// Debian keeps it where only root's PATH looks.
-fn program() -> Option<PathBuf> {
+pub(super) fn program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(usual).map(|directory| directory.join("nginx")).find(|file| file.is_file())
