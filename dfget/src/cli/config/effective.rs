@@ -241,6 +241,15 @@ mod tests {
             ("url", "x://me:x@h/a?token=x", "x://***@h/a?token=***"),
             ("url", "//me:x@h/a?x", "h/a"),
             ("output", "key", "key"),
+            ("user", "me:x", "***"),
+            ("user", "@/file", "@/file"),
+            ("oauth2-bearer", "x", "***"),
+            ("header", "@/file", "@/file"),
+            ("opt", "user=me:x", "user=***"),
+            ("opt", "user=me", "user=me"),
+            ("proxy", "http://me:x@h:1", "http://***@h:1/"),
+            ("proxy", "me:x@h:1", "***@h:1"),
+            ("key", "/a/key.pem", "/a/key.pem"),
         ] {
             assert_eq!(masked(key, value), shown);
         }
