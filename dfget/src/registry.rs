@@ -42,6 +42,8 @@ pub struct SourceOptions {
     pub offered: Options,
     /// As `offered`, whatever the others say: they are set nearer.
     pub insisted: Options,
+    /// Those options of a source that were typed here and now, each with its flag: nobody ignores one unawares.
+    pub typed: BTreeMap<&'static str, &'static str>,
 }
 
 impl SourceOptions {
@@ -64,6 +66,13 @@ impl SourceOptions {
         options.extend(self.for_scheme(source.scheme));
         options.extend(of(&self.insisted));
         options
+    }
+
+    /// The flags that are typed in vain for a source, or for a plugin.
+    fn in_vain(&self, source: Option<&InTree>) -> Option<String> {
+        let known = |name: &str| source.is_some_and(|source| source.known_options().any(|option| option.name == name));
+        let vain = self.typed.iter().filter(|(name, _)| !known(name)).map(|(_, flag)| format!("--{flag}"));
+        Some(vain.collect::<Vec<_>>().join(", ")).filter(|flags| !flags.is_empty())
     }
 
     /// Each option of any source that is no flag.
@@ -177,6 +186,9 @@ impl Registry {
         if let Some(plugin) = self.search.find(source.scheme) {
             tracing::warn!("{}: the in-tree source is used, not plugin {}", source.scheme, plugin.path.display());
         }
+        if let Some(flags) = self.options.in_vain(Some(source)) {
+            tracing::warn!("{}: the source does not take {flags}", source.scheme);
+        }
         let client =
             source.open(&self.options.for_in_tree(source)).map_err(|error| Error::of_source(source.scheme, error))?;
         opened.insert(source.scheme, Arc::clone(&client));
@@ -189,6 +201,9 @@ impl Registry {
             return Ok(running.client());
         }
         tell_of_development(plugin, &self.search);
+        if let Some(flags) = self.options.in_vain(None) {
+            tracing::warn!("{}: a plugin is not told of {flags}; what it takes goes by --opt", plugin.name);
+        }
         let running = Plugin::start(plugin, &self.options.for_scheme(&plugin.name), &self.settings).await?;
         let client = running.client();
         started.insert(plugin.name.clone(), running);

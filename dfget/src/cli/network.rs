@@ -63,7 +63,11 @@ impl NetworkArguments {
     pub(super) fn tell(&self, told: &mut SourceOptions, parsed: &Parsed) -> Result<(), Error> {
         for (flag, name, value) in self.options()? {
             let rival = if told.all.contains_key(name) { parsed.origin("opt").rank() } else { Origin::FILE };
-            let wins = parsed.origin(flag).rank() < rival;
+            let origin = parsed.origin(flag);
+            if origin == Origin::CommandLine {
+                told.typed.insert(name, flag);
+            }
+            let wins = origin.rank() < rival;
             let options = if wins { &mut told.insisted } else { &mut told.offered };
             options.insert(name.to_owned(), value);
         }

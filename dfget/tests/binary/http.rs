@@ -7,6 +7,8 @@
 mod answer;
 mod authority;
 mod bodies;
+#[cfg(target_os = "linux")]
+mod deaf;
 mod headers;
 mod login;
 mod nginx;

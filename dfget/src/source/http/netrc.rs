@@ -48,6 +48,8 @@ impl Netrc {
 
     /// The entry for `host`, and for `login` there if that is known.
     pub(super) fn find(&self, host: &str, login: Option<&str>) -> Option<&Entry> {
+        // A URL has an address of version 6 in brackets.
+        let host = host.trim_matches(['[', ']']);
         let fits = |entry: &&Entry| {
             let is_host = entry.machine.as_ref().is_none_or(|machine| machine.eq_ignore_ascii_case(host));
             is_host && login.is_none_or(|login| entry.login.as_deref() == Some(login))
@@ -187,6 +189,7 @@ machine c.example login late password late";
         assert_eq!(found(FILE, "c.example", None), pair("anonymous", "me@here"));
         assert_eq!(found(FILE, "a.example", Some("nobody")), None);
         assert_eq!(found("machine a login b", "c", None), None);
+        assert_eq!(found("machine ::1 login b", "[::1]", None), pair("b", ""));
     }
 
     #[test]

@@ -88,8 +88,16 @@ impl Way<'_> {
         }
     }
 
+    /// Who may have shown a certificate.
+    fn shower(&self) -> String {
+        match self.proxy.as_ref().filter(|proxy| proxy.starts_with("https:")) {
+            Some(proxy) => format!("{}, or of the proxy {proxy},", self.host),
+            None => self.host.to_owned(),
+        }
+    }
+
     fn untrusted(&self, error: &CertificateError) -> String {
-        let host = self.host;
+        let host = self.shower();
         let anyway = "--insecure takes it nevertheless";
         match error {
             CertificateError::UnknownIssuer => format!(

@@ -12,7 +12,7 @@ use super::{
     server::Server,
     site::{Site, Wanted},
 };
-use crate::harness::{Dfget, TestEnv, skip, wait_for};
+use crate::harness::{Dfget, Digest, TestEnv, skip, wait_for};
 
 /// Nothing listens there: whoever is sent to it says so.
 const NOBODY: &str = "http://127.0.0.1:1";
@@ -205,6 +205,31 @@ fn a_proxy_that_makes_no_sense_or_refuses_is_told() {
     get().args(&["--proxy", &proxy.url("")]).run().failed_saying(21, &[&fact]);
     let run = get().args(&["--proxy", &proxy.url("").replace("http:", "https:")]).run();
     assert_eq!(run.code(), Some(22), "{}", run.stderr);
+}
+
+#[test]
+fn a_proxy_with_a_certificate_that_is_not_believed_is_told() {
+    let test = TestEnv::new();
+    let authority = Authority::new(&test, "authority");
+    let Some(site) = Site::start(&test, "nginx", &Wanted::tls(&authority.signs("server", &of_this_machine()))) else {
+        return skip("a_proxy_with_a_certificate_that_is_not_believed_is_told", "nginx is missing");
+    };
+    let proxy = format!("https://{}", site.authority());
+    let run = test.get("http://a.example/file").output("file").args(&["--proxy", &proxy]).run();
+    run.failed_saying(24, &[&format!("the certificate of a.example, or of the proxy {proxy}, is signed by nobody")]);
+    // A server of files is no proxy, but it answers.
+    let run = test.get("http://a.example/nosuch").output("file").args(&["-k", "--proxy", &proxy]).run();
+    run.failed_saying(20, &["404 Not Found"]);
+}
+
+#[test]
+fn a_flag_that_a_source_does_not_take_is_told_where_it_is_typed() {
+    let test = TestEnv::new();
+    let run = test.get("good://h/file?size=10").output("plugin").args(&["--proxy", NOBODY, "-k"]).run();
+    run.succeeded_saying(" WARN good: a plugin is not told of --insecure, --proxy; what it takes goes by --opt");
+    test.get("good://h/file?size=10").output("other").env("DFGET_PROXY", NOBODY).run().succeeded();
+    let run = test.get("dfs://h/file").output("dfs").expect(Digest::of_bytes(b"hello world"));
+    run.args(&["--no-netrc"]).run().succeeded_saying(" WARN dfs: the source does not take --no-netrc");
 }
 
 #[test]
