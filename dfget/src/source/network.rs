@@ -40,9 +40,6 @@ pub(super) fn client(options: &Options) -> Result<Client, Error> {
         .user_agent(concat!("dfget/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .tls_backend_preconfigured(tls::config(options)?);
-    if switch(options, "http1")? {
-        builder = builder.http1_only();
-    }
     if let Some(time) = duration(options, "connect-timeout")? {
         builder = builder.connect_timeout(time);
     }

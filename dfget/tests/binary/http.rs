@@ -9,6 +9,7 @@ mod authority;
 mod bodies;
 #[cfg(target_os = "linux")]
 mod deaf;
+mod handshakes;
 mod headers;
 mod login;
 mod nginx;

@@ -38,6 +38,12 @@ pub(super) fn of_another_host() -> CertificateParams {
     CertificateParams::new(["a.example".to_owned(), "*.b.example".to_owned()]).unwrap()
 }
 
+/// As `openssl req -x509` makes them: they could sign others.
+pub(super) fn of_an_authority(mut params: CertificateParams) -> CertificateParams {
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
 pub(super) fn expired() -> CertificateParams {
     let mut params = of_this_machine();
     params.not_after = date_time_ymd(2020, 2, 1);
@@ -68,10 +74,8 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// One that nobody else has signed, as `openssl req -x509` makes it where it is a CA.
-pub(super) fn signed_by_itself(test: &TestEnv, name: &str, is_ca: IsCa) -> Identity {
-    let mut params = of_this_machine();
-    params.is_ca = is_ca;
+/// One that nobody else has signed.
+pub(super) fn signed_by_itself(test: &TestEnv, name: &str, params: &CertificateParams) -> Identity {
     let key = KeyPair::generate().unwrap();
     Identity::write(test, name, &params.self_signed(&key).unwrap(), &key)
 }
