@@ -27,7 +27,10 @@ fn what_a_made_up_authority_has_signed_is_believed_if_it_is_named_and_comes_by_h
     let authority = Authority::new(&test, "authority");
     let wanted = Wanted { listen: "ssl http2", ..Wanted::tls(&authority.signs("server", &of_this_machine())) };
     let Some(site) = Site::start(&test, "nginx", &wanted) else {
-        return skip("what_a_made_up_authority_has_signed_is_believed_if_it_is_named", "nginx is missing");
+        return skip(
+            "what_a_made_up_authority_has_signed_is_believed_if_it_is_named_and_comes_by_http_2",
+            "nginx is missing",
+        );
     };
     let named = ["--cacert", path(&authority.file)];
     site.get().args(&named).run().succeeded();
@@ -47,7 +50,7 @@ fn pieces_come_over_one_connection_of_http_2_and_over_several_of_http_1() {
     let authority = Authority::new(&test, "authority");
     let wanted = Wanted { listen: "ssl http2", ..Wanted::tls(&authority.signs("server", &of_this_machine())) };
     let Some(site) = Site::start(&test, "nginx", &wanted.and("limit_rate 3m;")) else {
-        return skip("pieces_come_over_one_connection_of_http_2", "nginx is missing");
+        return skip("pieces_come_over_one_connection_of_http_2_and_over_several_of_http_1", "nginx is missing");
     };
     let get = |run: &str, connections: &str| {
         let pieces = ["-n", connections, "--piece-length", "1M", "--cacert", path(&authority.file)];
@@ -72,7 +75,8 @@ fn pieces_come_over_one_connection_of_http_2_and_over_several_of_http_1() {
 
 fn is_refused(wanted: &Wanted, arguments: &[&str], test: &TestEnv, words: &str) {
     let Some(site) = Site::start(test, "nginx", wanted) else {
-        return skip("no certificate is believed without a reason", "nginx is missing");
+        let thread = std::thread::current();
+        return skip(thread.name().and_then(|name| name.rsplit("::").next()).unwrap(), "nginx is missing");
     };
     let url = site.url();
     site.get().args(arguments).tries(3).run().failed(24, &format!("dfget: {url}: {words}; {ANYWAY}"));
@@ -212,7 +216,7 @@ fn a_flag_wins_over_the_section_of_a_source_and_that_over_a_flag_of_the_file() {
     let authority = Authority::new(&test, "authority");
     let server = authority.signs("server", &of_this_machine());
     let Some(site) = Site::start(&test, "nginx", &Wanted::tls(&server)) else {
-        return skip("a_flag_wins_over_the_section_of_a_source", "nginx is missing");
+        return skip("a_flag_wins_over_the_section_of_a_source_and_that_over_a_flag_of_the_file", "nginx is missing");
     };
     let (right, wrong) = (path(&authority.file), path(&server.certificate));
     let get = |text: &str| {
