@@ -2,7 +2,10 @@
 
 mod arguments;
 mod config;
+mod from_file;
 mod levels;
+mod network;
+mod secrets;
 mod values;
 
 use std::{ffi::OsString, sync::Arc};
@@ -77,24 +80,6 @@ pub enum Command {
 }
 
 impl Opts {
-    /// What may not be shown, of all that the user has given.
-    pub fn secrets(&self) -> Vec<String> {
-        let named = self.options.iter().filter(|(name, _)| escape::is_secret(name));
-        let mut secrets: Vec<String> = named.map(|(_, value)| value.clone()).collect();
-        if let Command::Download(batch) = &self.command {
-            let header = batch.settings.header.iter().filter(|(name, _)| escape::is_secret(name));
-            // `Bearer TOKEN` is a scheme and the secret.
-            let parts = |value: &str| [value.to_owned(), value.split(' ').next_back().unwrap_or_default().to_owned()];
-            secrets.extend(header.flat_map(|(_, value)| parts(value)));
-            secrets.extend(batch.wishes.iter().flat_map(|wish| wish.url.secrets()));
-        }
-        if let Command::Validate(subject) = &self.command {
-            secrets.extend(self.options.iter().map(|(_, value)| value.clone()));
-            secrets.extend(subject.urls().flat_map(ResourceUrl::secrets));
-        }
-        secrets
-    }
-
     /// Parses the command line of this process, with its `DFGET_*` variables and the configuration file; `--help`,
     /// `--version` and mistakes end it, as clap does.
     ///
@@ -112,14 +97,19 @@ impl Opts {
 
     fn read(words: &[OsString], surroundings: &Surroundings) -> Result<Self, Refused> {
         let mut parsed = Parsed::read(words, surroundings)?;
-        let mut all = parse_all("--opt", &parsed.arguments.download.options, values::pair)?;
+        from_file::refuse_two_on_stdin(&parsed.arguments)?;
+        let of_all = from_file::lines("--opt", &parsed.arguments.download.options)?;
+        let mut all = parse_all("--opt", &of_all, values::pair)?;
         if let Some(Subcommands::Plugin { command: Some(PluginSubcommands::Validate(validate)) }) =
             &parsed.arguments.command
         {
             all.extend(parse_all("--opt", &validate.options, values::pair)?);
         }
         let all = all.into_iter().collect();
-        let options = SourceOptions { all, by_scheme: parsed.sources(), ..SourceOptions::default() };
+        let mut options = SourceOptions { all, by_scheme: parsed.sources(), ..SourceOptions::default() };
+        if parsed.arguments.command.is_none() {
+            parsed.arguments.network.tell(&mut options, &parsed)?;
+        }
         let rules = parsed.rules()?;
         let origin_of_levels = parsed.origin("log-level");
         let command = parsed.arguments.command.take().map(|command| command_of(command, &parsed)).transpose()?;
@@ -137,7 +127,7 @@ impl Opts {
     }
 
     fn from_arguments(arguments: Arguments, command: Option<Command>, options: SourceOptions) -> Result<Self, Error> {
-        let Arguments { download, output, tree, plugins, messages, command: _ } = arguments;
+        let Arguments { download, output, tree, plugins, messages, network: _, command: _ } = arguments;
         let levels = Levels::of(&messages.log_level);
         let verbosity =
             Verbosity { all: levels.all.unwrap_or(level_of(&messages, LevelFilter::OFF)), by_scheme: levels.by_scheme };
@@ -289,7 +279,7 @@ fn batch(
         if_modified: output.if_modified,
         remote_name,
         settings: Arc::new(Settings {
-            header: parse_all("-H", &download.header, values::header)?,
+            header: parse_all("-H", &from_file::lines("-H", &download.header)?, values::header)?,
             wanted: download.range.unwrap_or_default(),
             original_offset: output.original_offset,
             connections: download.connections.map(usize::from),

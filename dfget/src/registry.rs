@@ -41,6 +41,10 @@ pub struct SourceOptions {
     pub by_scheme: BTreeMap<String, Options>,
     /// Each in-tree source that knows them: the command line's own options, such as `--proxy`.
     pub offered: Options,
+    /// As `offered`, whatever the others say: they are set nearer.
+    pub insisted: Options,
+    /// Those options of a source that were typed here and now, each with its flag: nobody ignores one unawares.
+    pub typed: BTreeMap<&'static str, &'static str>,
 }
 
 impl SourceOptions {
@@ -55,16 +59,31 @@ impl SourceOptions {
     /// All that this in-tree source is told.
     #[must_use]
     pub fn for_in_tree(&self, source: &InTree) -> Options {
-        let known = |name: &str| source.known_options().any(|option| option.name == name);
-        let offered = self.offered.iter().filter(|(name, _)| known(name));
-        let mut options: Options = offered.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let known = |(name, _): &(&String, &String)| source.known_options().any(|option| option.name == **name);
+        let of = |flags: &Options| -> Options {
+            flags.iter().filter(known).map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        let mut options = of(&self.offered);
         options.extend(self.for_scheme(source.scheme));
+        options.extend(of(&self.insisted));
         options
     }
 
-    /// Each option of any source.
+    /// The flags that are typed in vain for a source, or for a plugin.
+    fn in_vain(&self, source: Option<&InTree>) -> Option<String> {
+        let known = |name: &str| source.is_some_and(|source| source.known_options().any(|option| option.name == name));
+        let vain = self.typed.iter().filter(|(name, _)| !known(name)).map(|(_, flag)| format!("--{flag}"));
+        Some(vain.collect::<Vec<_>>().join(", ")).filter(|flags| !flags.is_empty())
+    }
+
+    /// Each option of any source that is no flag.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.by_scheme.values().flatten().chain(&self.all).chain(&self.offered)
+        self.by_scheme.values().flatten().chain(&self.all)
+    }
+
+    /// Each option that is a flag of the command line.
+    pub fn flags(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.offered.iter().chain(&self.insisted)
     }
 }
 
@@ -168,6 +187,9 @@ impl Registry {
         if let Some(plugin) = self.search.find(source.scheme) {
             tracing::warn!("{}: the in-tree source is used, not plugin {}", source.scheme, plugin.path.display());
         }
+        if let Some(flags) = self.options.in_vain(Some(source)) {
+            tracing::warn!("{}: the source does not take {flags}", source.scheme);
+        }
         let client = self.make(source).await?;
         opened.insert(source.scheme, Arc::clone(&client));
         Ok(client)
@@ -191,6 +213,9 @@ impl Registry {
             return Ok(running.client());
         }
         tell_of_development(plugin, &self.search);
+        if let Some(flags) = self.options.in_vain(None) {
+            tracing::warn!("{}: a plugin is not told of {flags}; what it takes goes by --opt", plugin.name);
+        }
         let running = Plugin::start(plugin, &self.options.for_scheme(&plugin.name), &self.settings).await?;
         let client = running.client();
         started.insert(plugin.name.clone(), running);

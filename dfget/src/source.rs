@@ -63,6 +63,6 @@ impl InTree {
 /// All in-tree sources of dfget.
 pub const IN_TREE: &[InTree] = &[
     InTree { scheme: "dfs", open: dfs::open, options: &[] },
-    InTree { scheme: "http", open: http::open, options: &[network::OPTIONS] },
-    InTree { scheme: "https", open: http::open, options: &[network::OPTIONS] },
+    InTree { scheme: "http", open: http::open, options: &[http::OPTIONS, network::OPTIONS] },
+    InTree { scheme: "https", open: http::open, options: &[http::OPTIONS, network::OPTIONS] },
 ];

@@ -6,7 +6,7 @@ use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, builder::styling::Styl
 use globset::Glob;
 use regex::Regex;
 
-use super::{levels::Levels, values};
+use super::{levels::Levels, network::NetworkArguments, values};
 use crate::{
     download::Wanted,
     plugin::{RESTARTS, Sandbox, lock},
@@ -55,6 +55,8 @@ pub(super) struct Arguments {
     pub(super) command: Option<Subcommands>,
     #[command(flatten)]
     pub(super) download: DownloadArguments,
+    #[command(flatten)]
+    pub(super) network: NetworkArguments,
     #[command(flatten)]
     pub(super) output: OutputArguments,
     #[command(flatten)]
@@ -150,10 +152,10 @@ pub(super) struct DownloadArguments {
     /// Download what this file lists: a URL a line, and behind a space its output; `-` is stdin
     #[arg(short, long, value_name = "FILE")]
     pub(super) input_file: Option<PathBuf>,
-    /// Send this header to the storage; repeatable
+    /// Send this header to the storage; @FILE sends those of a file, a line each; repeatable
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(super) header: Vec<String>,
-    /// Hand this option to the source; repeatable
+    /// Hand this option to the source; @FILE hands over those of a file, a line each; repeatable
     #[arg(long = "opt", value_name = "KEY=VALUE")]
     pub(super) options: Vec<String>,
     /// Download only these bytes: FIRST-LAST, counted from 0; FIRST-; or -N, the last N

@@ -1,47 +1,39 @@
 //! `http://` and `https://`: GET and HEAD with ranges and validators.
 
 mod answer;
+mod credentials;
 mod digest;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod index;
 mod name;
+mod netrc;
+mod send;
 
-use std::{
-    str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::sync::Arc;
 
 use plugin_sdk::{
-    Body, Download, DownloadRequest, Error, Header, Metadata, Options, Range, Request, ResourceClient, Validator,
-    async_trait,
+    Body, Download, DownloadRequest, Error, Metadata, Options, Range, Request, ResourceClient, Validator, async_trait,
 };
 use reqwest::{
-    Client, Method, Response, Url, header,
+    Method, header,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use tokio_stream::StreamExt;
 
+pub(super) use self::send::OPTIONS;
 use self::{
     answer::{metadata_of, opened, says_nothing_of_get, successful},
     index::Entries,
+    send::Sender,
 };
-use super::network;
-
-/// As many as browsers follow.
-const REDIRECTS: usize = 20;
 
 struct Http {
-    client: Client,
-    /// Whether there may be a connection that was used before.
-    answered: AtomicBool,
+    sender: Sender,
 }
 
 pub(super) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
-    Ok(Arc::new(Http { client: network::client(options)?, answered: AtomicBool::new(false) }))
+    Ok(Arc::new(Http { sender: Sender::of(options)? }))
 }
 
 #[async_trait]
@@ -66,100 +58,6 @@ impl ResourceClient for Http {
         let answer = successful(self.send(Method::GET, request, &HeaderMap::new()).await?)?;
         index::entries(answer, &request.url)
     }
-}
-
-impl Http {
-    /// Sends the request, and again to wherever it is redirected. The user's header goes to the first host only, and
-    /// outweighs all but the `conditions`.
-    async fn send(&self, method: Method, request: &Request, conditions: &HeaderMap) -> Result<Response, Error> {
-        let first = Url::parse(&request.url).map_err(|error| Error::InvalidRequest(error.to_string()))?;
-        let users = header_of_user(&request.header)?;
-        let mut url = first.clone();
-        for _ in 0..=REDIRECTS {
-            // A server that compresses breaks lengths and ranges.
-            let identity = (header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            let mut header = HeaderMap::from_iter([identity]);
-            if url.origin() == first.origin() {
-                header.extend(users.clone());
-            }
-            header.extend(conditions.clone());
-            let asked = self.client.request(method.clone(), url.clone()).headers(header);
-            let answer = self.answer_to(asked.build().map_err(broken)?).await.map_err(broken)?;
-            match redirect_of(&answer, &url)? {
-                Some(next) => url = next,
-                None => return Ok(answer),
-            }
-        }
-        Err(Error::InvalidRequest(format!("the server redirects more than {REDIRECTS} times")))
-    }
-
-    /// A server closes a connection that was used before whenever it likes, as nginx does after each 412: what may have
-    /// met that is sent once more, as RFC 9112, section 9.3.1, allows for GET and HEAD.
-    async fn answer_to(&self, request: reqwest::Request) -> Result<Response, reqwest::Error> {
-        let again = request.try_clone();
-        let mut answer = self.client.execute(request).await;
-        if let (Err(error), Some(again)) = (&answer, again)
-            && !error.is_connect()
-            && self.answered.load(Ordering::Relaxed)
-        {
-            answer = self.client.execute(again).await;
-        }
-        self.answered.fetch_or(answer.is_ok(), Ordering::Relaxed);
-        answer
-    }
-}
-
-/// The user's `-H`, none of which is shown: it may be a secret.
-fn header_of_user(header: &Header) -> Result<HeaderMap, Error> {
-    let mut map = HeaderMap::new();
-    for (name, value) in header {
-        let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value)) else {
-            return Err(Error::InvalidRequest("a header has a name or a value that HTTP does not allow".into()));
-        };
-        if name == header::RANGE {
-            return Err(Error::InvalidRequest("a part is asked for with --range, not with a header".into()));
-        }
-        map.append(name, value);
-    }
-    Ok(map)
-}
-
-/// Where the answer says to ask instead: RFC 9110, section 15.4.
-fn redirect_of(answer: &Response, asked: &Url) -> Result<Option<Url>, Error> {
-    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
-    let Some(location) = text(answer.headers(), header::LOCATION) else { return Ok(None) };
-    let mut next = asked.join(location).map_err(|_| Error::internal("the server redirects to what is no URL"))?;
-    if next.origin() == asked.origin() && next.username().is_empty() && next.password().is_none() {
-        // As curl does. It fails only for URLs that cannot have a user.
-        let _ = next.set_username(asked.username()).and_then(|()| next.set_password(asked.password()));
-    }
-    match next.scheme() {
-        "http" | "https" => Ok(Some(next)),
-        scheme => Err(Error::InvalidRequest(format!("the server redirects to `{scheme}`, which is not followed"))),
-    }
-}
-
-/// A request that could not be made or was not answered.
-fn broken(error: reqwest::Error) -> Error {
-    // The URL stands before the message already, and may hold a password.
-    let error = error.without_url();
-    if error.is_builder() {
-        return Error::InvalidRequest(chain(&error));
-    }
-    Error::unavailable(chain(&error))
-}
-
-/// Down to the cause: reqwest's own text is but "error sending request".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A body that ended before its end. Only the cause says something.

@@ -2,24 +2,34 @@
 //! Python library.
 //!
 //! * [`server`], [`answer`]: the server that does everything wrong
+//! * [`site`], [`authority`]: an nginx with TLS and more, and who signs for it
 //! * the others: what it does, by the rows of the fault matrix
 
 mod answer;
 mod apache;
+mod authority;
 mod bodies;
 mod codings;
+#[cfg(target_os = "linux")]
+mod deaf;
 mod digests;
+mod handshakes;
 mod headers;
 mod index;
 mod isolated;
+mod login;
 mod names;
 mod nginx;
 mod parity;
+mod proxies;
 mod ranges;
+mod redirected;
 mod redirects;
 mod server;
 mod silence;
+mod site;
 mod statuses;
+mod tls;
 mod versions;
 
 use std::{

@@ -191,3 +191,18 @@ fn a_closed_stdout_is_no_panic() {
     let run = test.dfget(&["plugin"]).stdout("/dev/full").run();
     run.failed_saying(41, &["cannot write stdout"]);
 }
+
+#[test]
+fn an_in_tree_source_has_its_options_with_what_they_are_for() {
+    let test = TestEnv::new();
+    let run = test.dfget(&["plugin", "info", "dfs"]).run();
+    assert_eq!(run.succeeded().stdout(), "name:      dfs\nlocation:  in-tree\noptions:   none\n");
+    let run = test.dfget(&["plugin", "info", "https"]).run();
+    let lines: Vec<_> = run.succeeded().stdout().lines().collect();
+    assert_eq!(lines[..3], ["name:      https", "location:  in-tree", "options:"]);
+    assert!(lines.contains(&"  insecure         true: believe every certificate"), "{lines:?}");
+    let run = test.dfget(&["plugin", "info", "https", "--json"]).run();
+    let document: serde_json::Value = serde_json::from_str(run.succeeded().stdout()).unwrap();
+    let option = document["options"].as_array().unwrap().iter().find(|option| option["name"] == "insecure").unwrap();
+    assert_eq!(option["summary"], "true: believe every certificate");
+}

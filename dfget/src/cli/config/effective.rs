@@ -76,7 +76,7 @@ fn options_for_all(settings: &[(String, Setting)]) -> impl Iterator<Item = (Stri
     all.flat_map(|(_, setting)| {
         let pairs = if let Value::Many(pairs) = &setting.value { &pairs[..] } else { &[] };
         pairs.iter().filter_map(|pair| {
-            let (key, value) = pair.split_once('=')?;
+            let (key, value) = pair.split_once('=').filter(|_| !pair.starts_with('@'))?;
             Some((key.to_owned(), Setting { value: Value::One(value.to_owned()), origin: setting.origin.clone() }))
         })
     })
@@ -176,6 +176,10 @@ impl fmt::Display for Effective {
 /// The text of one value of the setting `key`, without secrets.
 fn masked(key: &str, text: &str) -> String {
     match key {
+        // The name of a file, and what is in it is not known here.
+        "header" | "opt" | "user" | "oauth2-bearer" if text.starts_with('@') => text.to_owned(),
+        "user" | "oauth2-bearer" => MASK.into(),
+        "proxy" => option(key, text),
         "header" => format!("{}: {MASK}", text.split_once(':').map_or("", |(name, _)| name.trim())),
         "opt" => {
             text.split_once('=').map_or_else(|| MASK.into(), |(key, value)| format!("{key}={}", option(key, value)))
@@ -189,6 +193,10 @@ fn option(key: &str, value: &str) -> String {
     match value {
         _ if is_secret(key) => MASK.into(),
         value if value.contains("://") => url(value),
+        value if key == "user" && value.contains(':') => MASK.into(),
+        value if key == "proxy" => {
+            value.rsplit_once('@').map_or_else(|| value.into(), |(_, host)| format!("{MASK}@{host}"))
+        }
         value => value.to_owned(),
     }
 }
@@ -233,6 +241,15 @@ mod tests {
             ("url", "x://me:x@h/a?token=x", "x://***@h/a?token=***"),
             ("url", "//me:x@h/a?x", "h/a"),
             ("output", "key", "key"),
+            ("user", "me:x", "***"),
+            ("user", "@/file", "@/file"),
+            ("oauth2-bearer", "x", "***"),
+            ("header", "@/file", "@/file"),
+            ("opt", "user=me:x", "user=***"),
+            ("opt", "user=me", "user=me"),
+            ("proxy", "http://me:x@h:1", "http://***@h:1/"),
+            ("proxy", "me:x@h:1", "***@h:1"),
+            ("key", "/a/key.pem", "/a/key.pem"),
         ] {
             assert_eq!(masked(key, value), shown);
         }

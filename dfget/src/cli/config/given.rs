@@ -28,8 +28,10 @@ impl Given {
     /// only where the user names them here and now.
     pub(super) fn new(key: &str, values: Vec<OsString>, origin: Origin) -> Result<Self, Error> {
         let form: fn(&str) -> Result<(), String> = match key {
-            "header" => |text| values::header(text).map(drop),
-            "opt" => |text| values::pair(text).map(drop),
+            "header" => |text| at_file(text).unwrap_or_else(|| values::header(text).map(drop)),
+            "opt" => |text| at_file(text).unwrap_or_else(|| values::pair(text).map(drop)),
+            "user" | "oauth2-bearer" => |text| at_file(text).unwrap_or(Ok(())),
+            "cacert" | "cert" | "key" | "netrc-file" => |text| values::absolute(text).map(drop),
             "plugin" => {
                 |text| values::pinned(text).and_then(|(_, path)| values::absolute(&path.to_string_lossy())).map(drop)
             }
@@ -46,12 +48,20 @@ impl Given {
     }
 }
 
+/// Whether what is meant by `@FILE` is a path that says nothing of a current directory.
+fn at_file(text: &str) -> Option<Result<(), String>> {
+    text.strip_prefix('@').map(|path| values::absolute(path).map(drop))
+}
+
 impl Origin {
-    pub(super) fn rank(&self) -> u8 {
+    /// The rank of what the configuration file says.
+    pub(in crate::cli) const FILE: u8 = 2;
+
+    pub(in crate::cli) fn rank(&self) -> u8 {
         match self {
             Self::CommandLine => 0,
             Self::Variable(_) => 1,
-            Self::File { .. } => 2,
+            Self::File { .. } => Self::FILE,
             Self::BuiltIn => 3,
         }
     }

@@ -136,7 +136,7 @@ impl Drop for Nginx {
 }
 
 /// A port that nginx can listen on and nobody else gets: it is bound, with `SO_REUSEPORT`, and refuses connections.
-fn reserve_port() -> (OwnedFd, u16) {
+pub(super) fn reserve_port() -> (OwnedFd, u16) {
     let reserved = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     fcntl_setfd(&reserved, FdFlags::CLOEXEC).unwrap();
     set_socket_reuseport(&reserved, true).unwrap();

@@ -99,7 +99,8 @@ fn a_redirect_loop_ends() {
     let server = redirecting(|_| Answer::redirect(302, "/here"));
     let url = server.url("/here");
     let run = TestEnv::new().get(&url).output("file").run();
-    run.failed(24, &format!("dfget: {url}: the server redirects more than 20 times"));
+    let words = format!("the server redirects more than 20 times, last to {url}; --max-redirs sets the limit");
+    run.failed(24, &format!("dfget: {url}: {words}"));
     assert_eq!(server.asked().len(), 21);
 }
 
