@@ -10,9 +10,21 @@
 //! * `listing`: one level of keys
 
 mod answer;
+#[cfg(feature = "azblob")]
+pub(super) mod azblob;
 mod bucket;
+#[cfg(feature = "cos")]
+pub(super) mod cos;
+#[cfg(feature = "gs")]
+pub(super) mod gs;
+#[cfg(feature = "hdfs")]
+pub(super) mod hdfs;
 mod listing;
 mod location;
+#[cfg(feature = "obs")]
+pub(super) mod obs;
+#[cfg(feature = "oss")]
+pub(super) mod oss;
 mod refusal;
 #[cfg(feature = "s3")]
 pub(super) mod s3;
@@ -32,7 +44,6 @@ use plugin_sdk::{
 };
 use reqwest::Client;
 
-pub(super) use self::told::{OPTIONS, REGIONAL};
 use self::{
     bucket::{Bucket, Call},
     location::Location,
@@ -47,9 +58,29 @@ pub(super) struct Store {
     service: fn(&Told, &str, &Asking) -> Result<Service, Error>,
     /// What tells versions of an object apart.
     identity: Identity,
-    /// Whether another version than the current one can be asked for.
-    has_versions: bool,
-    /// What to set for a signed request, in the words of options and variables.
+    versions: Versions,
+    words: Words,
+}
+
+/// How another version than the current one is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Versions {
+    /// Not at all.
+    None,
+    /// opendal knows how.
+    Known,
+    /// By this name in the query.
+    Query(&'static str),
+}
+
+/// What a store's own people call things.
+#[derive(Debug, Clone, Copy)]
+struct Words {
+    /// Where objects are in.
+    bucket: &'static str,
+    /// What a signature is made with.
+    secret: &'static str,
+    /// How credentials are given, in the words of options and variables.
     credentials: &'static str,
 }
 
@@ -114,7 +145,9 @@ fn open(store: &'static Store, options: &Options) -> Result<Arc<dyn ResourceClie
 impl ResourceClient for ObjectStore {
     async fn metadata(&self, request: &Request) -> Result<Metadata, Error> {
         let (location, bucket) = self.object(request)?;
-        self.stat(&bucket, &location, request).await
+        let metadata = self.stat(&bucket, &location, request).await?;
+        refuse_directory(self.store, &location, &metadata)?;
+        Ok(metadata)
     }
 
     async fn download(&self, request: &DownloadRequest) -> Result<Download, Error> {
@@ -159,7 +192,7 @@ impl ObjectStore {
             let fact = "the URL names a bucket, not an object: -r downloads all of it, -l lists it";
             return Err(Error::InvalidRequest(fact.into()));
         }
-        if location.version.is_some() && !self.store.has_versions {
+        if location.version.is_some() && self.store.versions == Versions::None {
             return Err(Error::InvalidRequest("a version cannot be asked for at this store".into()));
         }
         let bucket = self.bucket(&location)?;
@@ -177,9 +210,10 @@ impl ObjectStore {
     }
 
     async fn stat(&self, bucket: &Bucket, location: &Location, request: &Request) -> Result<Metadata, Error> {
-        let options = options::StatOptions { version: location.version.clone(), ..options::StatOptions::default() };
+        let version = self.version(location);
+        let options = options::StatOptions { version, ..options::StatOptions::default() };
         loop {
-            let call = bucket.call(&request.header)?;
+            let call = bucket.call(location, &request.header)?;
             let made = match call.service.inner.stat_dyn(&call.context, &location.key, options.clone().into()).await {
                 Ok(answered) => return Ok(self.metadata_of(&call, &answered.into_metadata())),
                 Err(made) => made,
@@ -206,7 +240,7 @@ impl ObjectStore {
     ) -> Result<(Read, Range), Error> {
         let mut wanted = request.range;
         loop {
-            let call = bucket.call(&request.request.header)?;
+            let call = bucket.call(location, &request.request.header)?;
             let made = match self.open_stream(&call, location, wanted, &request.validator).await {
                 Ok(read) => {
                     let range = served(&read, wanted)?;
@@ -237,7 +271,9 @@ impl ObjectStore {
     ) -> Result<Download, Error> {
         let mut validator = request.validator.clone();
         if validator.is_empty() {
-            validator = self.stat(bucket, location, &request.request).await?.validator;
+            let metadata = self.stat(bucket, location, &request.request).await?;
+            refuse_directory(self.store, location, &metadata)?;
+            validator = metadata.validator;
         }
         let (read, _) = self.read(bucket, location, request).await?;
         let metadata = self.stat(bucket, location, &request.request).await?;
@@ -256,6 +292,8 @@ impl ObjectStore {
         let etag = validator.etag.clone().filter(|etag| !etag.starts_with("W/"));
         let (if_match, if_version_match) = match self.store.identity {
             Identity::ETag => (etag, None),
+            // The store compares with the current one, whichever is asked for.
+            Identity::Generation if location.version.is_some() => (None, None),
             Identity::Generation => (None, etag.map(|etag| etag.trim_matches('"').to_owned())),
             Identity::Time => (None, None),
         };
@@ -270,6 +308,10 @@ impl ObjectStore {
             return Err(opendal::Error::new(opendal::ErrorKind::Unexpected, "there was no answer"));
         };
         Ok(Read { metadata, came, stream })
+    }
+
+    fn version(&self, location: &Location) -> Option<String> {
+        location.version.clone().filter(|_| self.store.versions == Versions::Known)
     }
 
     fn metadata_of(&self, call: &Call, told: &opendal::Metadata) -> Metadata {
@@ -319,6 +361,15 @@ fn body_of(stream: Box<dyn ReadStreamDyn>) -> Body {
         let rest = Some(buffer).filter(|buffer| !buffer.is_empty());
         Ok(Some((chunk, (stream, rest))))
     }))
+}
+
+/// Of HDFS, which has directories.
+fn refuse_directory(store: &Store, location: &Location, metadata: &Metadata) -> Result<(), Error> {
+    if store.identity == Identity::Time && metadata.content_length.is_none() {
+        let fact = format!("`{}` is a directory: -r downloads all that is in it", location.key);
+        return Err(Error::InvalidRequest(fact));
+    }
+    Ok(())
 }
 
 fn not_a_directory(location: &Location) -> Error {

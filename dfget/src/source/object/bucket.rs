@@ -7,11 +7,12 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use opendal::{Executor, HttpTransporter, OperationContext};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use plugin_sdk::{Error, Header};
 use reqwest::Client;
 
 use super::{
-    Asking, Location, Service, Store, Told,
+    Asking, Location, Service, Store, Told, Versions,
     refusal::{self, Asked},
     transport::{self, Answer, Answers, Transport},
 };
@@ -53,12 +54,18 @@ impl Bucket {
     /// # Errors
     ///
     /// * [`Error::InvalidRequest`]: the header is none
-    pub(super) fn call(&self, header: &Header) -> Result<Call, Error> {
+    pub(super) fn call(&self, location: &Location, header: &Header) -> Result<Call, Error> {
         let service = Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).1);
         let answers = Answers::default();
         let rules = Arc::clone(&service.rules);
         let (client, header) = (self.client.clone(), header_of_user(header)?);
-        let transport = Transport { client, rules, header, answers: answers.clone() };
+        let query = match (self.store.versions, &location.version) {
+            (Versions::Query(name), Some(version)) => {
+                Some(format!("{name}={}", utf8_percent_encode(version, NON_ALPHANUMERIC)))
+            }
+            _ => None,
+        };
+        let transport = Transport { client, rules, query, header, answers: answers.clone() };
         let context = OperationContext::from_parts(HttpTransporter::new(transport), Executor::default());
         Ok(Call { service, context, answers })
     }
@@ -76,7 +83,8 @@ impl Bucket {
             return Ok(true);
         }
         let mut asking = current.0.clone();
-        let region = match call.answers.last() {
+        let answer = call.answers.last();
+        let region = match &answer {
             Some(Answer::Came(came)) => came.region(),
             _ => None,
         };
@@ -85,7 +93,7 @@ impl Bucket {
                 tracing::info!("bucket {} is in region {region}", self.name);
                 asking.region = Some(region);
             }
-            None if !asking.anonymous && transport::chain(made).contains(NO_CREDENTIALS) => {
+            None if !asking.anonymous && answer.is_none() && transport::chain(made).contains(NO_CREDENTIALS) => {
                 tracing::info!("bucket {} is asked anonymously: there are no credentials for it", self.name);
                 asking.anonymous = true;
             }
@@ -105,7 +113,7 @@ impl Call {
             key: &location.key,
             anonymous: self.service.anonymous,
             region: self.service.region.as_deref(),
-            credentials: store.credentials,
+            words: store.words,
         };
         refusal::error(asked, self.answers.last().as_ref(), made)
     }

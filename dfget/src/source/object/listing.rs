@@ -26,7 +26,7 @@ pub(super) async fn entries(
     request: &Request,
 ) -> Result<Option<BoxStream<'static, Result<Entry, Error>>>, Error> {
     loop {
-        let mut listing = Listing::new(store, bucket.call(&request.header)?, location.clone());
+        let mut listing = Listing::new(store, bucket.call(location, &request.header)?, location.clone());
         let first = match listing.found().await {
             Ok(first) => first,
             Err(made) if bucket.tries_otherwise(&listing.call, &made)? => continue,

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use plugin_sdk::Error;
 
 use super::{
+    Words,
     answer::text,
     transport::{Answer, Came},
 };
@@ -22,8 +23,7 @@ pub(super) struct Asked<'a> {
     pub(super) anonymous: bool,
     /// The region that requests are signed for, if the store has any.
     pub(super) region: Option<&'a str>,
-    /// What to set for a signed request, in the words of options and variables.
-    pub(super) credentials: &'a str,
+    pub(super) words: Words,
 }
 
 /// A refusal, taken apart.
@@ -68,7 +68,7 @@ fn unanswered(asked: Asked<'_>, made: &opendal::Error) -> Error {
         return Error::Unauthenticated(format!(
             "the credentials cannot be used: {}; {}",
             cause(made),
-            asked.credentials
+            asked.words.credentials
         ));
     }
     match made.kind() {
@@ -90,25 +90,28 @@ fn cause(error: &dyn std::error::Error) -> String {
 pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
     let refusal = Refusal::of(came);
     let said = refusal.said();
-    let Asked { bucket, key, credentials, .. } = asked;
+    let Asked { bucket, key, words: Words { bucket: noun, secret, credentials }, .. } = asked;
     match refusal.meaning(asked) {
         Meaning::NoBucket => Error::NotFound(format!(
-            "there is no bucket `{bucket}` at {}: check its name, the region and the endpoint ({said})",
+            "there is no {noun} `{bucket}` at {}: check its name, the region and the endpoint ({said})",
             refusal.host
         )),
-        Meaning::NoKey if key.is_empty() => Error::NotFound(format!("there is no bucket `{bucket}` ({said})")),
+        Meaning::NoKey if key.is_empty() => Error::NotFound(format!("there is no {noun} `{bucket}` ({said})")),
         Meaning::NoKey => Error::NotFound(format!("there is no object `{key}` in `{bucket}` ({said})")),
+        Meaning::NoVersion => Error::NotFound(format!("there is no such version of `{key}` in `{bucket}` ({said})")),
         Meaning::WrongKey => {
             Error::Unauthenticated(format!("the store knows no such access key: {credentials} ({said})"))
         }
-        Meaning::WrongSecret => Error::Unauthenticated(format!(
-            "the signature does not fit: check the secret of the access key, and that the endpoint is right ({said})"
-        )),
-        Meaning::WrongPlace => Error::InvalidRequest(refusal.wrong_place(asked)),
+        Meaning::WrongSecret => {
+            Error::Unauthenticated(format!("the signature does not fit: check {secret} and the endpoint ({said})"))
+        }
+        Meaning::WrongPlace => Error::Unauthenticated(refusal.wrong_place(asked)),
         Meaning::Skewed => Error::Unauthenticated(refusal.skewed(came)),
-        Meaning::Expired => Error::Unauthenticated(format!("the session token has expired: get a new one ({said})")),
+        Meaning::Expired => {
+            Error::Unauthenticated(format!("the token has expired or is wrong: get a new one ({said})"))
+        }
         Meaning::Denied if asked.anonymous => {
-            Error::Unauthenticated(format!("anonymous access is refused: {credentials} ({said})"))
+            Error::Unauthenticated(format!("anonymous access is refused: give credentials by {credentials} ({said})"))
         }
         Meaning::Denied => Error::PermissionDenied(format!(
             "these credentials may not read it; without the right to list, a missing object is refused alike ({said})"
@@ -117,10 +120,10 @@ pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
             "the object is archived{}: restore it first ({said})",
             refusal.storage_class.map(|class| format!(" as {class}")).unwrap_or_default()
         )),
-        Meaning::Busy => Error::Unavailable {
-            message: format!("the store is overloaded ({said})"),
-            retry_after: pause(&came.header),
-        },
+        Meaning::Busy => {
+            let message = format!("the store is overloaded or broken ({said})");
+            Error::Unavailable { message, retry_after: pause(&came.header) }
+        }
         Meaning::Changed => Error::Changed(format!("the object has changed ({said})")),
         Meaning::OutOfRange => Error::OutOfRange(format!("the range begins behind the end of the object ({said})")),
         Meaning::Else => Error::InvalidRequest(format!("the store refuses the request ({said})")),
@@ -131,6 +134,7 @@ pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
 enum Meaning {
     NoBucket,
     NoKey,
+    NoVersion,
     WrongKey,
     WrongSecret,
     WrongPlace,
@@ -170,13 +174,14 @@ impl Refusal {
         self.storage_class = element(body, "StorageClass");
     }
 
-    /// Google's, and that of WebHDFS.
+    /// Google's, that of WebHDFS, and that of whoever gives tokens: RFC 6749, section 5.2.
     fn read_json(&mut self, body: &[u8]) {
         let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else { return };
         let word = |path: &str| value.pointer(path).and_then(|word| word.as_str()).unwrap_or_default().to_owned();
-        let first = |paths: [&str; 2]| paths.into_iter().map(word).find(|word| !word.is_empty()).unwrap_or_default();
-        self.code = first(["/error/errors/0/reason", "/RemoteException/exception"]);
-        self.message = first(["/error/message", "/RemoteException/message"]);
+        let first =
+            |paths: &[&str]| paths.iter().map(|path| word(path)).find(|word| !word.is_empty()).unwrap_or_default();
+        self.code = first(&["/error/errors/0/reason", "/RemoteException/exception", "/error"]);
+        self.message = first(&["/error/message", "/RemoteException/message", "/error_description"]);
     }
 
     fn read_header(&mut self, header: &HeaderMap) {
@@ -196,12 +201,15 @@ impl Refusal {
     fn meaning(&self, asked: Asked<'_>) -> Meaning {
         match self.code.as_str() {
             "NoSuchBucket" | "ContainerNotFound" | "InvalidBucketName" => Meaning::NoBucket,
-            "NoSuchKey" | "NoSuchVersion" | "BlobNotFound" | "FileNotFoundException" | "SymlinkTargetNotExist" => {
-                Meaning::NoKey
-            }
+            "NoSuchVersion" | "InvalidVersionId" => Meaning::NoVersion,
+            "NoSuchKey" | "BlobNotFound" | "FileNotFoundException" | "SymlinkTargetNotExist" => Meaning::NoKey,
             "notFound" if self.message.contains("bucket does not exist") => Meaning::NoBucket,
             "InvalidAccessKeyId" | "InvalidSecretId" => Meaning::WrongKey,
-            "SignatureDoesNotMatch" | "AuthenticationFailed" => Meaning::WrongSecret,
+            "SignatureDoesNotMatch" | "AuthenticationFailed" | "AuthorizationFailure" => Meaning::WrongSecret,
+            // Azure's, of what is there and not for everybody.
+            "ResourceNotFound" if asked.anonymous => Meaning::Denied,
+            "authError" | "invalid_grant" | "invalid_client" | "InvalidAuthenticationInfo" => Meaning::Expired,
+            "IOException" if self.message.contains("out of the range") => Meaning::OutOfRange,
             "AuthorizationHeaderMalformed"
             | "PermanentRedirect"
             | "TemporaryRedirect"

@@ -9,7 +9,7 @@ use plugin_sdk::{Error, Options, ResourceClient};
 
 use self::profile::Profile;
 use super::{
-    Asking, Identity, Rules, Service, Store,
+    Asking, Identity, Rules, Service, Store, Versions, Words,
     told::{self, Addressing, Told},
     transport::Transport,
 };
@@ -18,11 +18,18 @@ use crate::source::{KnownOption, network};
 const STORE: Store = Store {
     service,
     identity: Identity::ETag,
-    has_versions: true,
-    credentials: "set --opt access-key-id=… and access-key-secret=…, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --opt profile=…",
+    versions: Versions::Known,
+    words: Words {
+        bucket: "bucket",
+        secret: "the secret of the access key",
+        credentials: "--opt access-key-id=… with access-key-secret=…, AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, or a profile",
+    },
 };
 
-pub(in crate::source) const OPTIONS: &[KnownOption] = &[
+pub(in crate::source) const OPTIONS: &[&[KnownOption]] =
+    &[told::OPTIONS, told::REGIONAL, OWN_OPTIONS, network::OPTIONS];
+
+const OWN_OPTIONS: &[KnownOption] = &[
     KnownOption { name: "profile", summary: "whose keys of ~/.aws to take" },
     KnownOption { name: "role-arn", summary: "the role to assume with them" },
     KnownOption { name: "external-id", summary: "what its owner wants to hear" },
@@ -55,9 +62,13 @@ fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error>
     let region = asking.region.as_deref().or(region).unwrap_or(REGION).to_owned();
 
     let mut builder = S3::default().bucket(bucket).endpoint(endpoint.as_str()).region(&region);
-    // A certificate for `*.s3.amazonaws.com` is not one for `a.b.s3.amazonaws.com`.
-    if Addressing::of(told, &endpoint, OWN)? == Addressing::Virtual && !bucket.contains('.') {
-        builder = builder.enable_virtual_host_style();
+    match Addressing::of(told, &endpoint, OWN)? {
+        // A certificate for `*.s3.amazonaws.com` is not one for `a.b.s3.amazonaws.com`.
+        Addressing::Virtual if !bucket.contains('.') => builder = builder.enable_virtual_host_style(),
+        Addressing::Virtual | Addressing::Path => {}
+        Addressing::Domain => {
+            return Err(Error::InvalidRequest("the option addressing is path or virtual here".into()));
+        }
     }
     if told.is_on("request-payer")? {
         builder = builder.enable_request_payer();

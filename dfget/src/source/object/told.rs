@@ -8,7 +8,7 @@ use url::{Host, Url};
 use super::super::KnownOption;
 
 /// What every store that signs requests can be told.
-pub(in crate::source) const OPTIONS: &[KnownOption] = &[
+pub(super) const OPTIONS: &[KnownOption] = &[
     KnownOption { name: "endpoint", summary: "where the store is, as a URL" },
     KnownOption { name: "access-key-id", summary: "who asks" },
     KnownOption { name: "access-key-secret", summary: "the secret of that key" },
@@ -17,11 +17,14 @@ pub(in crate::source) const OPTIONS: &[KnownOption] = &[
 ];
 
 /// What stores with regions and temporary keys can be told as well.
-pub(in crate::source) const REGIONAL: &[KnownOption] = &[
+pub(super) const REGIONAL: &[KnownOption] = &[
     KnownOption { name: "region", summary: "where the bucket is" },
     KnownOption { name: "session-token", summary: "the token of a temporary key" },
     KnownOption { name: "security-token", summary: "the same" },
-    KnownOption { name: "addressing", summary: "where the bucket's name goes: path or virtual (into the host)" },
+    KnownOption {
+        name: "addressing",
+        summary: "where the bucket's name goes: path, virtual (into the host), or nowhere: domain",
+    },
 ];
 
 /// Options and environment of a source.
@@ -85,12 +88,17 @@ impl Told {
     pub(super) fn keys(&self, groups: &[[&str; 3]]) -> Result<Option<Keys>, Error> {
         let token = || self.option(&["session-token", "security-token"]).map(str::to_owned);
         match (self.option(&["access-key-id"]), self.option(&["access-key-secret"])) {
-            (Some(id), Some(secret)) => Ok(Some(Keys { id: id.into(), secret: secret.into(), token: token() })),
+            (Some(id), Some(secret)) => {
+                crate::escape::hide([secret]);
+                Ok(Some(Keys { id: id.into(), secret: secret.into(), token: token() }))
+            }
             (Some(_), None) => Err(half("access-key-id", "access-key-secret")),
             (None, Some(_)) => Err(half("access-key-secret", "access-key-id")),
             (None, None) => Ok(groups.iter().find_map(|[id, secret, token]| {
                 let (id, secret) = (self.variable(&[id])?.to_owned(), self.variable(&[secret])?.to_owned());
-                Some(Keys { id, secret, token: self.variable(&[token]).map(str::to_owned) })
+                let token = self.variable(&[token]).map(str::to_owned);
+                crate::escape::hide(token.iter().chain([&secret]));
+                Some(Keys { id, secret, token })
             })),
         }
     }
@@ -111,6 +119,8 @@ pub(super) enum Addressing {
     Path,
     /// `bucket.endpoint/key`
     Virtual,
+    /// `endpoint/key`: the endpoint is the bucket's own domain
+    Domain,
 }
 
 impl Addressing {
@@ -123,11 +133,25 @@ impl Addressing {
         match told.option(&["addressing"]) {
             Some("path") => Ok(Self::Path),
             Some("virtual") => Ok(Self::Virtual),
-            Some(_) => Err(Error::InvalidRequest("the option addressing is path or virtual".into())),
+            Some("domain") => Ok(Self::Domain),
+            Some(_) => Err(Error::InvalidRequest("the option addressing is path, virtual or domain".into())),
             None => Ok(match endpoint.host() {
                 Some(Host::Domain(host)) if own.iter().any(|own| host.ends_with(own)) => Self::Virtual,
                 _ => Self::Path,
             }),
+        }
+    }
+}
+
+impl Addressing {
+    /// What comes before the path of a key.
+    pub(super) fn base(self, endpoint: &Url, bucket: &str) -> String {
+        let (scheme, authority) = (endpoint.scheme(), endpoint.authority());
+        let prefix = endpoint.path().trim_end_matches('/');
+        match self {
+            Self::Path => format!("{scheme}://{authority}{prefix}/{bucket}"),
+            Self::Virtual => format!("{scheme}://{bucket}.{authority}{prefix}"),
+            Self::Domain => format!("{scheme}://{authority}{prefix}"),
         }
     }
 }

@@ -12,9 +12,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
+use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, raw::Operation};
 use reqwest::{Client, Url};
 
 /// Bytes of a refusal that are kept.
@@ -31,12 +31,14 @@ const METADATA_HOSTS: &[&str] =
     &["169.254.169.254", "169.254.170.2", "100.100.100.200", "metadata.google.internal", "metadata.tencentyun.com"];
 
 /// How the requests of one store go out.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Rules {
-    /// A host, and what to write instead of it: `b.h:1` and `h:1/b` for stores that know no wildcard names.
-    pub(super) detour: Option<(String, String)>,
+    /// Where requests of one host go instead.
+    pub(super) detour: Option<Detour>,
     /// Takes signatures off again, for stores whose library knows no anonymous requests.
     pub(super) unsigned: bool,
+    /// Signs what has none, for stores whose library does not take all credentials.
+    pub(super) sign: Option<Sign>,
     /// Follows redirects whatever the request holds: the server has put into them what the next one needs.
     pub(super) follows: bool,
     /// Whether this machine's cloud may be asked for credentials.
@@ -44,6 +46,21 @@ pub(super) struct Rules {
     /// Takes what is stored compressed as it is, instead of having the store unpack it.
     pub(super) packed: bool,
 }
+
+/// Requests to a host that only opendal needs go elsewhere: to `h/b` instead of `b.h` at a server without wildcard names.
+#[derive(Debug)]
+pub(super) struct Detour {
+    /// Host, and port if there is one.
+    pub(super) from: String,
+    /// Scheme, host and what comes before the path, without a slash at its end.
+    pub(super) to: String,
+}
+
+/// Signs a request instead of opendal.
+pub(super) type Sign = Box<dyn Fn(http::request::Parts) -> Signing + Send + Sync>;
+
+/// A request while it is signed.
+pub(super) type Signing = BoxFuture<'static, opendal::Result<http::request::Parts>>;
 
 /// The last answer of a call, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +102,8 @@ impl Answers {
 pub(super) struct Transport {
     pub(super) client: Client,
     pub(super) rules: Arc<Rules>,
+    /// Added to the query, where a signature does not cover it.
+    pub(super) query: Option<String>,
     /// The user's own, which yields to all that the request has already.
     pub(super) header: HeaderMap,
     pub(super) answers: Answers,
@@ -93,7 +112,7 @@ pub(super) struct Transport {
 impl Transport {
     /// Of requests that belong to no call.
     pub(super) fn new(client: Client) -> Self {
-        Self { client, rules: Arc::default(), header: HeaderMap::new(), answers: Answers::default() }
+        Self { client, rules: Arc::default(), query: None, header: HeaderMap::new(), answers: Answers::default() }
     }
 }
 
@@ -107,7 +126,9 @@ impl HttpTransport for Transport {
         if !is_metadata && !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
             return Err(Error::new(ErrorKind::Unsupported, "dfget writes nothing to a store"));
         }
-        self.rules.apply(&mut parts)?;
+        if !is_metadata {
+            parts = self.prepare(parts).await?;
+        }
         for (name, value) in &self.header {
             parts.headers.entry(name).or_insert_with(|| value.clone());
         }
@@ -130,6 +151,33 @@ impl HttpTransport for Transport {
 }
 
 impl Transport {
+    /// What opendal made of the request, as the store wants it.
+    async fn prepare(&self, mut parts: http::request::Parts) -> opendal::Result<http::request::Parts> {
+        let rules = &self.rules;
+        if rules.unsigned || rules.sign.is_some() {
+            for name in ["authorization", "date", "x-cos-security-token", "x-obs-security-token"] {
+                parts.headers.remove(name);
+            }
+        }
+        if let Some(sign) = &rules.sign {
+            parts = sign(parts).await?;
+        }
+        let encoding = if rules.packed { "gzip" } else { "identity" };
+        parts.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+        let authority = parts.uri.authority().map_or("", |authority| authority.as_str());
+        let scheme = parts.uri.scheme_str().unwrap_or("https");
+        let base = match &rules.detour {
+            Some(detour) if detour.from == authority => detour.to.clone(),
+            _ => format!("{scheme}://{authority}"),
+        };
+        let mut uri = base + parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        if let Some(query) = self.query.as_ref().filter(|_| parts.extensions.get::<Operation>().is_some()) {
+            uri += &format!("{}{query}", if parts.uri.query().is_some() { '&' } else { '?' });
+        }
+        parts.uri = uri.parse().map_err(|_| Error::new(ErrorKind::ConfigInvalid, "the endpoint makes no URL"))?;
+        Ok(parts)
+    }
+
     /// The answer, from wherever it is redirected to.
     async fn send(&self, mut request: Request<Bytes>) -> Result<(reqwest::Response, Method), String> {
         let method = request.method().clone();
@@ -195,23 +243,6 @@ impl Transport {
 }
 
 impl Rules {
-    fn apply(&self, parts: &mut http::request::Parts) -> opendal::Result<()> {
-        if self.unsigned {
-            for name in ["authorization", "x-cos-security-token", "x-obs-security-token"] {
-                parts.headers.remove(name);
-            }
-        }
-        let encoding = if self.packed { "gzip" } else { "identity" };
-        parts.headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(encoding));
-        let Some((host, instead)) = &self.detour else { return Ok(()) };
-        if parts.uri.authority().is_some_and(|authority| authority.as_str() == host) {
-            let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-            let uri = format!("{}://{instead}{path}", parts.uri.scheme_str().unwrap_or("https"));
-            parts.uri = uri.parse().map_err(|_| Error::new(ErrorKind::ConfigInvalid, "the endpoint makes no URL"))?;
-        }
-        Ok(())
-    }
-
     /// Where to ask instead. A signature is of one host, so what is signed is followed nowhere.
     fn redirect(&self, asked: &Request<Bytes>, answer: &reqwest::Response) -> Result<Option<Uri>, String> {
         let signed = asked.headers().contains_key(header::AUTHORIZATION);

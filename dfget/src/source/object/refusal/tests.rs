@@ -2,8 +2,10 @@ use http::StatusCode;
 
 use super::*;
 
+const WORDS: Words = Words { bucket: "bucket", secret: "the secret", credentials: "access-key-id" };
+
 const ASKED: Asked<'static> =
-    Asked { bucket: "b", key: "a/k", anonymous: false, region: Some("us-east-1"), credentials: "set access-key-id" };
+    Asked { bucket: "b", key: "a/k", anonymous: false, region: Some("us-east-1"), words: WORDS };
 
 fn came(status: u16, header: &[(&'static str, &'static str)], body: &'static str) -> Came {
     let header = header.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
@@ -39,29 +41,29 @@ fn each_code_of_a_store_says_what_to_do() {
         ),
         (
             xml(403, "InvalidAccessKeyId", ""),
-            "unauthenticated: the store knows no such access key: set access-key-id (403 InvalidAccessKeyId: It is so)",
+            "unauthenticated: the store knows no such access key: access-key-id (403 InvalidAccessKeyId: It is so)",
         ),
         (
             xml(403, "SignatureDoesNotMatch", ""),
-            "unauthenticated: the signature does not fit: check the secret of the access key, and that the endpoint is right (403 SignatureDoesNotMatch: It is so)",
+            "unauthenticated: the signature does not fit: check the secret and the endpoint (403 SignatureDoesNotMatch: It is so)",
         ),
         (
             xml(400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"),
-            "invalid: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (400 AuthorizationHeaderMalformed: It is so)",
+            "unauthenticated: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (400 AuthorizationHeaderMalformed: It is so)",
         ),
         (
             xml(403, "AccessDenied", "<Endpoint>oss-cn-beijing.aliyuncs.com</Endpoint>"),
-            "invalid: the bucket `b` is at another endpoint: set --opt endpoint=oss-cn-beijing.aliyuncs.com (403 AccessDenied: It is so)",
+            "unauthenticated: the bucket `b` is at another endpoint: set --opt endpoint=oss-cn-beijing.aliyuncs.com (403 AccessDenied: It is so)",
         ),
         (
             xml(400, "ExpiredToken", ""),
-            "unauthenticated: the session token has expired: get a new one (400 ExpiredToken: It is so)",
+            "unauthenticated: the token has expired or is wrong: get a new one (400 ExpiredToken: It is so)",
         ),
         (
             xml(403, "InvalidObjectState", "<StorageClass>GLACIER</StorageClass>"),
             "invalid: the object is archived as GLACIER: restore it first (403 InvalidObjectState: It is so)",
         ),
-        (xml(503, "SlowDown", ""), "unavailable None: the store is overloaded (503 SlowDown: It is so)"),
+        (xml(503, "SlowDown", ""), "unavailable None: the store is overloaded or broken (503 SlowDown: It is so)"),
         (
             xml(403, "AccessDenied", ""),
             "denied: these credentials may not read it; without the right to list, a missing object is refused alike (403 AccessDenied: It is so)",
@@ -84,15 +86,15 @@ fn both_clocks_are_told() {
 #[test]
 fn who_has_no_credentials_is_told_how_to_set_them() {
     let anonymous = Asked { anonymous: true, ..ASKED };
-    let expected = "unauthenticated: anonymous access is refused: set access-key-id (403 AccessDenied: It is so)";
+    let expected =
+        "unauthenticated: anonymous access is refused: give credentials by access-key-id (403 AccessDenied: It is so)";
     assert_eq!(told(anonymous, &xml(403, "AccessDenied", "")), expected);
 }
 
 #[test]
 fn an_answer_without_a_body_is_read_by_its_header() {
     let moved = came(301, &[("x-amz-bucket-region", "eu-west-1")], "");
-    let expected =
-        "invalid: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (status 301)";
+    let expected = "unauthenticated: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (status 301)";
     assert_eq!(told(ASKED, &moved), expected);
     assert!(Came { head: true, ..moved }.is_mute());
     let azure = Came { head: true, ..came(404, &[("x-ms-error-code", "ContainerNotFound")], "") };
@@ -101,7 +103,7 @@ fn an_answer_without_a_body_is_read_by_its_header() {
     let oss = came(404, &[("x-oss-err", "PEVycm9yPjxDb2RlPk5vU3VjaEtleTwvQ29kZT48L0Vycm9yPg==")], "");
     assert_eq!(told(ASKED, &oss), "not found: there is no object `a/k` in `b` (404 NoSuchKey)");
     let busy = came(503, &[("retry-after", "7")], "");
-    assert_eq!(told(ASKED, &busy), "unavailable Some(7s): the store is overloaded (status 503)");
+    assert_eq!(told(ASKED, &busy), "unavailable Some(7s): the store is overloaded or broken (status 503)");
 }
 
 #[test]
@@ -124,5 +126,5 @@ fn refusals_in_json_are_read_too() {
 #[test]
 fn a_page_of_something_else_is_not_read_as_a_refusal() {
     let page = came(502, &[], "<html><Code>x</html>");
-    assert_eq!(told(ASKED, &page), "unavailable None: the store is overloaded (status 502)");
+    assert_eq!(told(ASKED, &page), "unavailable None: the store is overloaded or broken (status 502)");
 }

@@ -1,0 +1,79 @@
+//! `obs://`: Huawei Cloud OBS.
+//!
+//! opendal knows OBS by the names of Huawei's own hosts, forgets the port of others, and takes no temporary keys: so its
+//! requests go a detour, and are signed on the way by the signer that it uses itself.
+
+use std::sync::Arc;
+
+use opendal::{ErrorKind, services::Obs};
+use plugin_sdk::{Error, Options, ResourceClient};
+use reqsign_core::{Context, SignRequest};
+use reqsign_huaweicloud_obs::{Credential, RequestSigner};
+
+use super::{
+    Asking, Identity, Rules, Service, Store, Versions, Words,
+    told::{self, Addressing, Told},
+    transport::{Detour, Sign},
+};
+use crate::source::{KnownOption, network};
+
+const STORE: Store = Store {
+    service,
+    identity: Identity::ETag,
+    versions: Versions::None,
+    words: Words {
+        bucket: "bucket",
+        secret: "the secret of the access key",
+        credentials: "--opt access-key-id=… with access-key-secret=…, or HUAWEI_CLOUD_ACCESS_KEY_ID with HUAWEI_CLOUD_SECRET_ACCESS_KEY",
+    },
+};
+
+pub(in crate::source) const OPTIONS: &[&[KnownOption]] = &[told::OPTIONS, told::REGIONAL, network::OPTIONS];
+
+const OWN: &[&str] = &[".myhuaweicloud.com", ".myhuaweicloud.eu", ".huawei.com"];
+
+const KEYS: &[[&str; 3]] = &[
+    ["HUAWEI_CLOUD_ACCESS_KEY_ID", "HUAWEI_CLOUD_SECRET_ACCESS_KEY", "HUAWEI_CLOUD_SECURITY_TOKEN"],
+    ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
+    ["OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"],
+];
+
+/// Where opendal believes that it asks.
+const NOWHERE: &str = "store";
+
+pub(in crate::source) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
+    super::open(&STORE, options)
+}
+
+fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error> {
+    let region = told.either("region", &["OBS_REGION", "HUAWEICLOUD_SDK_REGION"]);
+    let own = region.map(|region| format!("https://obs.{region}.myhuaweicloud.com"));
+    let endpoint = told.either("endpoint", &["OBS_ENDPOINT"]).or(own.as_deref());
+    let endpoint = told::endpoint(endpoint.ok_or_else(|| {
+        let hint = "--opt region=cn-north-4, --opt endpoint=obs.cn-north-4.myhuaweicloud.com, or OBS_ENDPOINT";
+        Error::InvalidRequest(format!("it is not known where the bucket is: say it by {hint}"))
+    })?)?;
+    let addressing = Addressing::of(told, &endpoint, OWN)?;
+    let keys = if asking.anonymous { None } else { told.keys(KEYS)? };
+    // Of a bucket with a domain of its own, the signature names that.
+    let signed = if addressing == Addressing::Domain { endpoint.host_str().unwrap_or_default() } else { bucket };
+    let sign = keys.map(|keys| signer(signed, Credential::new(keys.id, keys.secret, keys.token)));
+    let anonymous = sign.is_none();
+    let detour = Some(Detour { from: NOWHERE.into(), to: addressing.base(&endpoint, bucket) });
+    let builder = Obs::default().bucket(bucket).endpoint(&format!("https://{NOWHERE}"));
+    let builder = builder.access_key_id("unused").secret_access_key("unused");
+    let rules = Rules { detour, unsigned: anonymous, sign, ..Rules::default() };
+    Ok(Service { anonymous, ..Service::new(builder, rules, asking)? })
+}
+
+fn signer(bucket: &str, credential: Credential) -> Sign {
+    let (signer, credential) = (Arc::new(RequestSigner::new(bucket)), Arc::new(credential));
+    Box::new(move |mut parts| {
+        let (signer, credential) = (Arc::clone(&signer), Arc::clone(&credential));
+        Box::pin(async move {
+            let signed = signer.sign_request(&Context::new(), &mut parts, Some(&credential), None).await;
+            signed.map_err(|error| opendal::Error::new(ErrorKind::Unexpected, "cannot sign").set_source(error))?;
+            Ok(parts)
+        })
+    })
+}
