@@ -3,6 +3,7 @@
 mod arguments;
 mod config;
 mod levels;
+mod storage;
 mod values;
 
 use std::{ffi::OsString, sync::Arc};
@@ -112,7 +113,8 @@ impl Opts {
             all.extend(parse_all("--opt", &validate.options, values::pair)?);
         }
         let all = all.into_iter().collect();
-        let options = SourceOptions { all, by_scheme: parsed.sources(), ..SourceOptions::default() };
+        let offered = parsed.arguments.storage.options();
+        let options = SourceOptions { all, by_scheme: parsed.sources(), offered };
         let rules = parsed.rules()?;
         let origin_of_levels = parsed.origin("log-level");
         let command = parsed.arguments.command.take().map(|command| command_of(command, &parsed)).transpose()?;
@@ -130,7 +132,7 @@ impl Opts {
     }
 
     fn from_arguments(arguments: Arguments, command: Option<Command>, options: SourceOptions) -> Result<Self, Error> {
-        let Arguments { download, output, tree, plugins, messages, command: _ } = arguments;
+        let Arguments { download, output, tree, plugins, messages, storage: _, command: _ } = arguments;
         let levels = Levels::of(&messages.log_level);
         let verbosity =
             Verbosity { all: levels.all.unwrap_or(level_of(&messages, LevelFilter::OFF)), by_scheme: levels.by_scheme };
@@ -371,6 +373,16 @@ mod tests {
         assert_eq!(batch("x://h/a -O b").target, Some(Target::File("b".into())));
         assert_eq!(batch("-b x://h/a -O -").target, Some(Target::Stdout));
         assert_eq!(batch("-u x://h/a x://h/b").wishes.len(), 2);
+    }
+
+    #[test]
+    fn the_names_that_dragonfly_gives_options_of_stores_are_known() {
+        let line = "s3://b/k --storage-endpoint http://h --storage-access-key-id me --hdfs-delegation-token t \
+                    --storage-insecure-skip-verify";
+        let opts = parse(line).map_err(|error| panic!("{error}")).unwrap();
+        let offered: Vec<_> = opts.options.offered.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(offered, ["access-key-id=me", "delegation-token=t", "endpoint=http://h", "insecure=true"]);
+        assert_eq!(opts.secrets(), ["me", "t"]);
     }
 
     #[test]

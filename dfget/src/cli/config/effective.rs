@@ -181,6 +181,7 @@ fn masked(key: &str, text: &str) -> String {
             text.split_once('=').map_or_else(|| MASK.into(), |(key, value)| format!("{key}={}", option(key, value)))
         }
         "url" => url(text),
+        key if is_secret(key) => MASK.into(),
         _ => text.to_owned(),
     }
 }
@@ -233,6 +234,9 @@ mod tests {
             ("url", "x://me:x@h/a?token=x", "x://***@h/a?token=***"),
             ("url", "//me:x@h/a?x", "h/a"),
             ("output", "key", "key"),
+            ("storage-access-key-secret", "x", "***"),
+            ("hdfs-delegation-token", "x", "***"),
+            ("storage-region", "x", "x"),
         ] {
             assert_eq!(masked(key, value), shown);
         }

@@ -111,6 +111,7 @@ impl Call {
         let asked = Asked {
             bucket: &location.bucket,
             key: &location.key,
+            version: location.version.as_deref(),
             anonymous: self.service.anonymous,
             region: self.service.region.as_deref(),
             words: store.words,

@@ -3,7 +3,7 @@
 //! What tells versions apart is the generation, which listings, metadata and downloads all tell, and which the store
 //! compares; ETags differ between its APIs.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use opendal::services::Gcs;
 use plugin_sdk::{Error, Options, ResourceClient};
@@ -60,8 +60,8 @@ fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error>
     } else if let Some(token) = told.either("token", &["CLOUDSDK_AUTH_ACCESS_TOKEN"]) {
         crate::escape::hide([token]);
         builder = builder.token(token.to_owned());
-    } else if let Some(path) = told.either("credential-path", &[FILE]) {
-        check(path)?;
+    } else if let Some((name, path)) = file(told) {
+        check(name, path)?;
         builder = builder.credential_path(path);
     }
     // What is stored compressed comes as it is: unpacked by the store it has neither length nor ranges.
@@ -69,10 +69,17 @@ fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error>
     Service::new(builder, rules, asking)
 }
 
-/// A file that is named and cannot be used is no reason to ask anonymously.
-fn check(path: &str) -> Result<(), Error> {
-    let refused = |fact: String| Error::Unauthenticated(format!("the credential file {path} cannot be used: {fact}"));
-    let bytes = std::fs::read(PathBuf::from(path)).map_err(|error| refused(error.to_string()))?;
+/// The file of credentials that is named, and where.
+fn file(told: &Told) -> Option<(&'static str, &str)> {
+    let option = told.option(&["credential-path"]).map(|path| ("credential-path", path));
+    option.or_else(|| Some((FILE, told.variable(&[FILE])?)))
+}
+
+/// A file that is named and cannot be used is no reason to ask anonymously. Its path is not shown: what is named so may be
+/// a secret.
+fn check(name: &str, path: &str) -> Result<(), Error> {
+    let refused = |fact: String| Error::Unauthenticated(format!("the file of {name} cannot be used: {fact}"));
+    let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
     let is_json = serde_json::from_slice::<serde_json::Map<_, _>>(&bytes).is_ok();
     if is_json { Ok(()) } else { Err(refused("it is not JSON".into())) }
 }

@@ -20,6 +20,7 @@ pub(super) struct Asked<'a> {
     pub(super) bucket: &'a str,
     /// Empty is the bucket.
     pub(super) key: &'a str,
+    pub(super) version: Option<&'a str>,
     pub(super) anonymous: bool,
     /// The region that requests are signed for, if the store has any.
     pub(super) region: Option<&'a str>,
@@ -98,14 +99,17 @@ pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
         )),
         Meaning::NoKey if key.is_empty() => Error::NotFound(format!("there is no {noun} `{bucket}` ({said})")),
         Meaning::NoKey => Error::NotFound(format!("there is no object `{key}` in `{bucket}` ({said})")),
-        Meaning::NoVersion => Error::NotFound(format!("there is no such version of `{key}` in `{bucket}` ({said})")),
+        Meaning::NoVersion => {
+            let version = asked.version.unwrap_or_default();
+            Error::NotFound(format!("there is no version `{version}` of `{key}` in `{bucket}` ({said})"))
+        }
         Meaning::WrongKey => {
             Error::Unauthenticated(format!("the store knows no such access key: {credentials} ({said})"))
         }
         Meaning::WrongSecret => {
             Error::Unauthenticated(format!("the signature does not fit: check {secret} and the endpoint ({said})"))
         }
-        Meaning::WrongPlace => Error::Unauthenticated(refusal.wrong_place(asked)),
+        Meaning::WrongPlace => Error::InvalidRequest(refusal.wrong_place(asked)),
         Meaning::Skewed => Error::Unauthenticated(refusal.skewed(came)),
         Meaning::Expired => {
             Error::Unauthenticated(format!("the token has expired or is wrong: get a new one ({said})"))
@@ -201,7 +205,8 @@ impl Refusal {
     fn meaning(&self, asked: Asked<'_>) -> Meaning {
         match self.code.as_str() {
             "NoSuchBucket" | "ContainerNotFound" | "InvalidBucketName" => Meaning::NoBucket,
-            "NoSuchVersion" | "InvalidVersionId" => Meaning::NoVersion,
+            "NoSuchVersion" => Meaning::NoVersion,
+            "InvalidArgument" if asked.version.is_some() && self.message.contains("version id") => Meaning::NoVersion,
             "NoSuchKey" | "BlobNotFound" | "FileNotFoundException" | "SymlinkTargetNotExist" => Meaning::NoKey,
             "notFound" if self.message.contains("bucket does not exist") => Meaning::NoBucket,
             "InvalidAccessKeyId" | "InvalidSecretId" => Meaning::WrongKey,
@@ -290,8 +295,36 @@ fn pause(header: &HeaderMap) -> Option<Duration> {
 fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (held, _) = rest.split_once(&format!("</{name}>"))?;
-    let text = held.trim().replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
-    Some(text.replace("&amp;", "&")).filter(|text| !text.is_empty())
+    Some(unescaped(held.trim())).filter(|text| !text.is_empty())
+}
+
+/// XML's entities as the characters that they stand for.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split('&');
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let entity = part.split_once(';').and_then(|(entity, rest)| Some((character(entity)?, rest)));
+        match entity {
+            Some((character, rest)) => shown.extend([character.to_string().as_str(), rest]),
+            None => shown.extend(["&", part]),
+        }
+    }
+    shown
+}
+
+fn character(entity: &str) -> Option<char> {
+    match entity {
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "amp" => Some('&'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let number = entity.strip_prefix('#')?;
+            let code = number.strip_prefix('x').map(|hex| u32::from_str_radix(hex, 16));
+            char::from_u32(code.unwrap_or_else(|| number.parse()).ok()?)
+        }
+    }
 }
 
 #[cfg(test)]

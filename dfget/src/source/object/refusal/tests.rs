@@ -5,7 +5,7 @@ use super::*;
 const WORDS: Words = Words { bucket: "bucket", secret: "the secret", credentials: "access-key-id" };
 
 const ASKED: Asked<'static> =
-    Asked { bucket: "b", key: "a/k", anonymous: false, region: Some("us-east-1"), words: WORDS };
+    Asked { bucket: "b", key: "a/k", version: Some("v1"), anonymous: false, region: Some("us-east-1"), words: WORDS };
 
 fn came(status: u16, header: &[(&'static str, &'static str)], body: &'static str) -> Came {
     let header = header.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
@@ -49,11 +49,11 @@ fn each_code_of_a_store_says_what_to_do() {
         ),
         (
             xml(400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"),
-            "unauthenticated: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (400 AuthorizationHeaderMalformed: It is so)",
+            "invalid: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (400 AuthorizationHeaderMalformed: It is so)",
         ),
         (
             xml(403, "AccessDenied", "<Endpoint>oss-cn-beijing.aliyuncs.com</Endpoint>"),
-            "unauthenticated: the bucket `b` is at another endpoint: set --opt endpoint=oss-cn-beijing.aliyuncs.com (403 AccessDenied: It is so)",
+            "invalid: the bucket `b` is at another endpoint: set --opt endpoint=oss-cn-beijing.aliyuncs.com (403 AccessDenied: It is so)",
         ),
         (
             xml(400, "ExpiredToken", ""),
@@ -76,6 +76,19 @@ fn each_code_of_a_store_says_what_to_do() {
 }
 
 #[test]
+fn a_version_that_is_not_there_is_told_apart_from_an_object() {
+    let expected = "not found: there is no version `v1` of `a/k` in `b` (404 NoSuchVersion: It is so)";
+    assert_eq!(told(ASKED, &xml(404, "NoSuchVersion", "")), expected);
+    let strange = came(400, &[], "<Code>InvalidArgument</Code><Message>Invalid version id specified</Message>");
+    assert!(told(ASKED, &strange).starts_with("not found: there is no version `v1`"));
+}
+
+#[test]
+fn entities_are_shown_as_what_they_stand_for() {
+    assert_eq!(unescaped("&#34;a&#x22; &lt;&amp;&gt; &apos;&quot; &x; & &#xD800;"), "\"a\" <&> '\" &x; & &#xD800;");
+}
+
+#[test]
 fn both_clocks_are_told() {
     let skewed = xml(403, "RequestTimeTooSkewed", "<ServerTime>2026-01-02T03:04:05Z</ServerTime>");
     let text = told(ASKED, &skewed);
@@ -94,7 +107,7 @@ fn who_has_no_credentials_is_told_how_to_set_them() {
 #[test]
 fn an_answer_without_a_body_is_read_by_its_header() {
     let moved = came(301, &[("x-amz-bucket-region", "eu-west-1")], "");
-    let expected = "unauthenticated: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (status 301)";
+    let expected = "invalid: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (status 301)";
     assert_eq!(told(ASKED, &moved), expected);
     assert!(Came { head: true, ..moved }.is_mute());
     let azure = Came { head: true, ..came(404, &[("x-ms-error-code", "ContainerNotFound")], "") };
