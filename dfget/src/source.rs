@@ -8,6 +8,8 @@
 mod dfs;
 mod http;
 mod network;
+#[cfg(feature = "object-stores")]
+mod object;
 mod option;
 
 use std::sync::Arc;
@@ -49,4 +51,10 @@ pub const IN_TREE: &[InTree] = &[
     InTree { scheme: "dfs", open: dfs::open, options: &[] },
     InTree { scheme: "http", open: http::open, options: &[network::OPTIONS] },
     InTree { scheme: "https", open: http::open, options: &[network::OPTIONS] },
+    #[cfg(feature = "s3")]
+    InTree {
+        scheme: "s3",
+        open: object::s3::open,
+        options: &[object::OPTIONS, object::REGIONAL, object::s3::OPTIONS, network::OPTIONS],
+    },
 ];
