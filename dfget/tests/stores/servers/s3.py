@@ -84,7 +84,7 @@ class Versitygw(S3):
 class Moto(S3):
     def __init__(self, home, programs):
         self.port = process.free_port()
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        command = [sys.executable, str(Path(__file__).with_name("moto_server.py")), "-H", "127.0.0.1", "-p", str(self.port)]
         # What there is to be done before anybody has a key is not looked at.
         unlimited = process.environment(INITIAL_NO_AUTH_ACTION_COUNT="1000000")
         self.process = process.start(command, self.port, home / "log", env=unlimited)

@@ -53,6 +53,8 @@ def do(store, relay, call):
     if name == "requests":
         word = call["of"]
         return {"ok": [request for request in list(relay.requests) if word in str(request)]}
+    if name == "refuse":
+        return {"ok": relay.refuse(**call)}
     try:
         return {"ok": getattr(store, name)(**call)}
     except Exception:
