@@ -65,7 +65,7 @@ impl Bucket {
             }
             _ => None,
         };
-        let transport = Transport { client, rules, query, header, answers: answers.clone() };
+        let transport = Transport { client, rules, query, header, answers: answers.clone(), page: Mutex::default() };
         let context = OperationContext::from_parts(HttpTransporter::new(transport), Executor::default());
         Ok(Call { service, context, answers })
     }

@@ -1,11 +1,12 @@
 //! `obs://`: Huawei Cloud OBS.
 //!
-//! opendal knows OBS by the names of Huawei's own hosts, forgets the port of others, and takes no temporary keys: so its
-//! requests go a detour, and are signed on the way by the signer that it uses itself.
+//! opendal's own OBS knows it by the names of Huawei's hosts, forgets the port of others, takes no temporary keys, and lists
+//! without times. But for its signature OBS speaks S3's language: so requests are made as for S3, without a signature, go a
+//! detour, and are signed on the way by the signer that opendal uses for OBS.
 
 use std::sync::Arc;
 
-use opendal::{ErrorKind, services::Obs};
+use opendal::{ErrorKind, services::S3};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use plugin_sdk::{Error, Options, ResourceClient};
 use reqsign_core::{Context, SignRequest};
@@ -21,7 +22,7 @@ use crate::source::{KnownOption, network};
 const STORE: Store = Store {
     service,
     identity: Identity::ETag,
-    versions: Versions::None,
+    versions: Versions::Known,
     words: Words {
         bucket: "bucket",
         secret: "the secret of the access key",
@@ -42,8 +43,8 @@ const KEYS: &[[&str; 3]] = &[
 /// All that RFC 3986 does not call unreserved, but for the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Where opendal believes that it asks.
-const NOWHERE: &str = "store";
+/// Where opendal believes that it asks, whatever the bucket is called.
+const NOWHERE: &str = "bucket.store";
 
 pub(in crate::source) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
     super::open(&STORE, options)
@@ -64,9 +65,9 @@ fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error>
     let sign = keys.map(|keys| signer(signed, Credential::new(keys.id, keys.secret, keys.token)));
     let anonymous = sign.is_none();
     let detour = Some(Detour { from: NOWHERE.into(), to: addressing.base(&endpoint, bucket) });
-    let builder = Obs::default().bucket(bucket).endpoint(&format!("https://{NOWHERE}"));
-    let builder = builder.access_key_id("unused").secret_access_key("unused");
-    let rules = Rules { detour, unsigned: anonymous, sign, ..Rules::default() };
+    let builder = S3::default().bucket("bucket").endpoint("https://store").region("none").enable_virtual_host_style();
+    let builder = builder.skip_signature().disable_list_objects_v2();
+    let rules = Rules { detour, sign, ..Rules::default() };
     Ok(Service { anonymous, ..Service::new(builder, rules, asking)? })
 }
 

@@ -107,12 +107,21 @@ pub(super) struct Transport {
     /// The user's own, which yields to all that the request has already.
     pub(super) header: HeaderMap,
     pub(super) answers: Answers,
+    /// The page of a listing that was asked for last.
+    pub(super) page: Mutex<Option<Uri>>,
 }
 
 impl Transport {
     /// Of requests that belong to no call.
     pub(super) fn new(client: Client) -> Self {
-        Self { client, rules: Arc::default(), query: None, header: HeaderMap::new(), answers: Answers::default() }
+        Self {
+            client,
+            rules: Arc::default(),
+            query: None,
+            header: HeaderMap::new(),
+            answers: Answers::default(),
+            page: Mutex::default(),
+        }
     }
 }
 
@@ -128,6 +137,15 @@ impl HttpTransport for Transport {
         }
         if !is_metadata {
             parts = self.prepare(parts).await?;
+        }
+        if parts.method == Method::GET
+            && self.page.lock().unwrap_or_else(PoisonError::into_inner).replace(parts.uri.clone()).as_ref()
+                == Some(&parts.uri)
+        {
+            return Err(Error::new(
+                ErrorKind::Unexpected,
+                "the store does not go on with its listing: it sends a page twice",
+            ));
         }
         for (name, value) in &self.header {
             parts.headers.entry(name).or_insert_with(|| value.clone());
@@ -172,9 +190,10 @@ impl Transport {
         };
         let mut uri = base + parts.uri.path_and_query().map_or("/", |path| path.as_str());
         if rules.follows {
-            // opendal writes it as Hadoop's documentation does; a namenode knows it in lower case, and without it begins
-            // anew with each page.
-            uri = uri.replace("&startAfter=", "&startafter=");
+            // opendal writes it as Hadoop's documentation does; a namenode knows it in lower case alone, and without it sends
+            // its first page for ever.
+            let after = uri.split('&').find_map(|pair| pair.strip_prefix("startAfter=")).map(str::to_owned);
+            uri += &after.map(|after| format!("&startafter={after}")).unwrap_or_default();
         }
         if let Some(query) = self.query.as_ref().filter(|_| parts.extensions.get::<Operation>().is_some()) {
             uri += &format!("{}{query}", if parts.uri.query().is_some() { '&' } else { '?' });
