@@ -6,9 +6,9 @@ use opendal::services::Cos;
 use plugin_sdk::{Error, Options, ResourceClient};
 
 use super::{
-    Asking, Identity, Rules, Service, Store, Versions, Words,
+    Asking, Identity, Service, Store, Versions, Words,
+    rules::{Detour, Rules},
     told::{self, Addressing, Told},
-    transport::Detour,
 };
 use crate::source::{KnownOption, network};
 
@@ -19,7 +19,7 @@ const STORE: Store = Store {
     words: Words {
         bucket: "bucket",
         secret: "the secret of the access key",
-        credentials: "--opt access-key-id=… with access-key-secret=…, or TENCENTCLOUD_SECRET_ID with TENCENTCLOUD_SECRET_KEY",
+        credentials: "--opt access-key-id=… with access-key-secret=…, or TENCENTCLOUD_SECRET_ID and …_KEY",
     },
 };
 

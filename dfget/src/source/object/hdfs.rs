@@ -7,7 +7,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use plugin_sdk::{Error, Options, ResourceClient};
 
 use super::{
-    Asking, Identity, Rules, Service, Store, Versions, Words,
+    Asking, Identity, Service, Store, Versions, Words,
+    rules::Rules,
     told::{self, Told},
 };
 use crate::source::{KnownOption, network};

@@ -1,8 +1,8 @@
 //! `obs://`: Huawei Cloud OBS.
 //!
-//! opendal's own OBS knows it by the names of Huawei's hosts, forgets the port of others, takes no temporary keys, and lists
-//! without times. But for its signature OBS speaks S3's language: so requests are made as for S3, without a signature, go a
-//! detour, and are signed on the way by the signer that opendal uses for OBS.
+//! opendal's own OBS knows it by the names of Huawei's hosts, forgets the port of others, takes no temporary keys, and
+//! lists without times. But for its signature OBS speaks S3's language: so requests are made as for S3, without a
+//! signature, go a detour, and are signed on the way by the signer that opendal uses for OBS.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use reqsign_core::{Context, SignRequest};
 use reqsign_huaweicloud_obs::{Credential, RequestSigner};
 
 use super::{
-    Asking, Identity, Rules, Service, Store, Versions, Words,
+    Asking, Identity, Service, Store, Versions, Words,
+    rules::{Detour, Rules, Sign},
     told::{self, Addressing, Told},
-    transport::{Detour, Sign},
 };
 use crate::source::{KnownOption, network};
 
@@ -26,7 +26,7 @@ const STORE: Store = Store {
     words: Words {
         bucket: "bucket",
         secret: "the secret of the access key",
-        credentials: "--opt access-key-id=… with access-key-secret=…, or HUAWEI_CLOUD_ACCESS_KEY_ID with HUAWEI_CLOUD_SECRET_ACCESS_KEY",
+        credentials: "--opt access-key-id=… with access-key-secret=…, or HUAWEI_CLOUD_ACCESS_KEY_ID and …",
     },
 };
 

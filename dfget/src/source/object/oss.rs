@@ -6,7 +6,8 @@ use opendal::services::Oss;
 use plugin_sdk::{Error, Options, ResourceClient};
 
 use super::{
-    Asking, Identity, Rules, Service, Store, Versions, Words,
+    Asking, Identity, Service, Store, Versions, Words,
+    rules::Rules,
     told::{self, Addressing, Told},
 };
 use crate::source::{KnownOption, network};

@@ -53,7 +53,7 @@ pub(super) fn error(asked: Asked<'_>, answer: Option<&Answer>, made: &opendal::E
 /// Nothing was refused, as nothing was asked, or the answer made no sense.
 fn unanswered(asked: Asked<'_>, made: &opendal::Error) -> Error {
     let chain = super::transport::chain(made);
-    if chain.contains("sign") || chain.contains("credential") {
+    if chain.contains("signing http request") || chain.contains("credential") {
         return Error::Unauthenticated(format!(
             "the credentials cannot be used: {}; {}",
             cause(made),

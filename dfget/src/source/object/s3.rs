@@ -9,7 +9,8 @@ use plugin_sdk::{Error, Options, ResourceClient};
 
 use self::profile::Profile;
 use super::{
-    Asking, Identity, Rules, Service, Store, Versions, Words,
+    Asking, Identity, Service, Store, Versions, Words,
+    rules::Rules,
     told::{self, Addressing, Told},
     transport::Transport,
 };

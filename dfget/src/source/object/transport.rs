@@ -12,10 +12,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, future::BoxFuture};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, raw::Operation};
-use reqwest::{Client, Url};
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
+use reqwest::Client;
+
+use super::rules::Rules;
 
 /// Bytes of a refusal that are kept.
 const REFUSAL: usize = 64 * 1024;
@@ -29,38 +31,6 @@ const METADATA_PATIENCE: Duration = Duration::from_secs(2);
 /// Where clouds tell their machines who they are.
 const METADATA_HOSTS: &[&str] =
     &["169.254.169.254", "169.254.170.2", "100.100.100.200", "metadata.google.internal", "metadata.tencentyun.com"];
-
-/// How the requests of one store go out.
-#[derive(Default)]
-pub(super) struct Rules {
-    /// Where requests of one host go instead.
-    pub(super) detour: Option<Detour>,
-    /// Takes signatures off again, for stores whose library knows no anonymous requests.
-    pub(super) unsigned: bool,
-    /// Signs what has none, for stores whose library does not take all credentials.
-    pub(super) sign: Option<Sign>,
-    /// Follows redirects whatever the request holds: the server has put into them what the next one needs.
-    pub(super) follows: bool,
-    /// Whether this machine's cloud may be asked for credentials.
-    pub(super) instance_metadata: bool,
-    /// Takes what is stored compressed as it is, instead of having the store unpack it.
-    pub(super) packed: bool,
-}
-
-/// Requests to a host that only opendal needs go elsewhere: to `h/b` instead of `b.h` at a server without wildcard names.
-#[derive(Debug)]
-pub(super) struct Detour {
-    /// Host, and port if there is one.
-    pub(super) from: String,
-    /// Scheme, host and what comes before the path, without a slash at its end.
-    pub(super) to: String,
-}
-
-/// Signs a request instead of opendal.
-pub(super) type Sign = Box<dyn Fn(http::request::Parts) -> Signing + Send + Sync>;
-
-/// A request while it is signed.
-pub(super) type Signing = BoxFuture<'static, opendal::Result<http::request::Parts>>;
 
 /// The last answer of a call, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,17 +106,9 @@ impl HttpTransport for Transport {
             return Err(Error::new(ErrorKind::Unsupported, "dfget writes nothing to a store"));
         }
         if !is_metadata {
-            parts = self.prepare(parts).await?;
+            parts = self.rules.prepare(parts, self.query.as_deref()).await?;
         }
-        if parts.method == Method::GET
-            && self.page.lock().unwrap_or_else(PoisonError::into_inner).replace(parts.uri.clone()).as_ref()
-                == Some(&parts.uri)
-        {
-            return Err(Error::new(
-                ErrorKind::Unexpected,
-                "the store does not go on with its listing: it sends a page twice",
-            ));
-        }
+        self.refuse_same_page(&parts)?;
         for (name, value) in &self.header {
             parts.headers.entry(name).or_insert_with(|| value.clone());
         }
@@ -169,37 +131,16 @@ impl HttpTransport for Transport {
 }
 
 impl Transport {
-    /// What opendal made of the request, as the store wants it.
-    async fn prepare(&self, mut parts: http::request::Parts) -> opendal::Result<http::request::Parts> {
-        let rules = &self.rules;
-        if rules.unsigned || rules.sign.is_some() {
-            for name in ["authorization", "date", "x-cos-security-token", "x-obs-security-token"] {
-                parts.headers.remove(name);
-            }
+    /// A listing that does not go on would never end.
+    fn refuse_same_page(&self, asked: &http::request::Parts) -> opendal::Result<()> {
+        let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.method == Method::GET && page.replace(asked.uri.clone()).as_ref() == Some(&asked.uri) {
+            return Err(Error::new(
+                ErrorKind::Unexpected,
+                "the listing does not go on: the same page is to come again",
+            ));
         }
-        if let Some(sign) = &rules.sign {
-            parts = sign(parts).await?;
-        }
-        let encoding = if rules.packed { "gzip" } else { "identity" };
-        parts.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
-        let authority = parts.uri.authority().map_or("", |authority| authority.as_str());
-        let scheme = parts.uri.scheme_str().unwrap_or("https");
-        let base = match &rules.detour {
-            Some(detour) if detour.from == authority => detour.to.clone(),
-            _ => format!("{scheme}://{authority}"),
-        };
-        let mut uri = base + parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        if rules.follows {
-            // opendal writes it as Hadoop's documentation does; a namenode knows it in lower case alone, and without it sends
-            // its first page for ever.
-            let after = uri.split('&').find_map(|pair| pair.strip_prefix("startAfter=")).map(str::to_owned);
-            uri += &after.map(|after| format!("&startafter={after}")).unwrap_or_default();
-        }
-        if let Some(query) = self.query.as_ref().filter(|_| parts.extensions.get::<Operation>().is_some()) {
-            uri += &format!("{}{query}", if parts.uri.query().is_some() { '&' } else { '?' });
-        }
-        parts.uri = uri.parse().map_err(|_| Error::new(ErrorKind::ConfigInvalid, "the endpoint makes no URL"))?;
-        Ok(parts)
+        Ok(())
     }
 
     /// The answer, from wherever it is redirected to.
@@ -208,19 +149,7 @@ impl Transport {
         for _ in 0..=REDIRECTS {
             let answer = self.answer_to(&request).await?;
             match self.rules.redirect(&request, &answer)? {
-                Some(next) => {
-                    if next.authority() != request.uri().authority() {
-                        // What the user sends is for the store, and for nobody else.
-                        let kept = |name: &header::HeaderName| [header::RANGE, header::ACCEPT_ENCODING].contains(name);
-                        *request.headers_mut() = request
-                            .headers()
-                            .clone()
-                            .into_iter()
-                            .filter_map(|(name, value)| Some((name.filter(kept)?, value)))
-                            .collect();
-                    }
-                    *request.uri_mut() = next;
-                }
+                Some(next) => follow(&mut request, next),
                 None => return Ok((answer, method)),
             }
         }
@@ -266,23 +195,14 @@ impl Transport {
     }
 }
 
-impl Rules {
-    /// Where to ask instead. A signature is of one host, so what is signed is followed nowhere.
-    fn redirect(&self, asked: &Request<Bytes>, answer: &reqwest::Response) -> Result<Option<Uri>, String> {
-        let signed = asked.headers().contains_key(header::AUTHORIZATION);
-        if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) || (signed && !self.follows) {
-            return Ok(None);
-        }
-        let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let next: Option<Url> = location.and_then(|location| answer.url().join(location).ok());
-        match next {
-            None => Ok(None),
-            Some(next) if matches!(next.scheme(), "http" | "https") => {
-                next.as_str().parse().map(Some).map_err(|_| "the server redirects to what is no URL".to_owned())
-            }
-            Some(next) => Err(format!("the server redirects to `{}`, which is not followed", next.scheme())),
-        }
+/// What the user sends is for the store, and for nobody else.
+fn follow(request: &mut Request<Bytes>, next: Uri) {
+    if next.authority() != request.uri().authority() {
+        let kept = [header::RANGE, header::ACCEPT_ENCODING].into_iter();
+        let kept = kept.filter_map(|name| Some((name.clone(), request.headers().get(name)?.clone())));
+        *request.headers_mut() = kept.collect();
     }
+    *request.uri_mut() = next;
 }
 
 type ByteStream = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
