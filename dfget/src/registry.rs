@@ -166,7 +166,9 @@ impl Registry {
         }
         if let Some(plugin) = self.search.find(source.scheme) {
             let (scheme, path) = (source.scheme, plugin.path.display());
-            tracing::warn!("{scheme}: the in-tree source is used, not plugin {path}; --plugin {scheme}={path} uses that");
+            tracing::warn!(
+                "{scheme}: the in-tree source is used, not plugin {path}; --plugin {scheme}={path} uses that"
+            );
         }
         let client =
             source.open(&self.options.for_in_tree(source)).map_err(|error| Error::of_source(source.scheme, error))?;

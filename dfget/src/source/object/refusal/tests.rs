@@ -107,7 +107,8 @@ fn who_has_no_credentials_is_told_how_to_set_them() {
 #[test]
 fn an_answer_without_a_body_is_read_by_its_header() {
     let moved = came(301, &[("x-amz-bucket-region", "eu-west-1")], "");
-    let expected = "invalid: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (status 301)";
+    let expected =
+        "invalid: the bucket `b` is in region `eu-west-1`, not in `us-east-1`: set --opt region=eu-west-1 (status 301)";
     assert_eq!(told(ASKED, &moved), expected);
     assert!(Came { head: true, ..moved }.is_mute());
     let azure = Came { head: true, ..came(404, &[("x-ms-error-code", "ContainerNotFound")], "") };
