@@ -18,7 +18,7 @@ pub(super) fn metadata(identity: Identity, told: &opendal::Metadata) -> Metadata
     Metadata {
         content_length: told.is_file().then(|| told.content_length()),
         support_range: true,
-        validator: Validator { etag, last_modified: told.last_modified().and_then(time) },
+        validator: Validator { etag, last_modified: told.last_modified().and_then(|told| time(identity, told)) },
         expires: None,
         content_type: told.content_type().map(str::to_owned),
         digests: told.content_md5().and_then(|text| digest("md5", text)).into_iter().collect(),
@@ -66,8 +66,11 @@ fn digest(algorithm: &str, base64: &str) -> Option<Digest> {
     (bytes.len() == length).then(|| Digest { algorithm: algorithm.to_owned(), hex })
 }
 
-fn time(told: opendal::raw::Timestamp) -> Option<SystemTime> {
+/// In whole seconds, as headers have it: some listings know milliseconds, and a file that was downloaded from one of them
+/// has to be as old as its listing says.
+fn time(identity: Identity, told: opendal::raw::Timestamp) -> Option<SystemTime> {
     let millis = u64::try_from(told.into_inner().as_millisecond()).ok()?;
+    let millis = if identity == Identity::Time { millis } else { millis / 1000 * 1000 };
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }
 
@@ -129,6 +132,16 @@ mod tests {
             assert!(metadata.digests.is_empty(), "{etag}");
             assert_eq!(metadata.validator.etag.as_deref(), Some(etag));
         }
+    }
+
+    #[test]
+    fn a_listing_and_a_header_tell_the_same_time() {
+        let modified = |text: &str| {
+            let mut told = MetadataBuilder::file(3);
+            told.last_modified(text.parse().unwrap());
+            metadata(Identity::ETag, &told.build()).validator.last_modified
+        };
+        assert_eq!(modified("2026-01-02T03:04:05.678Z"), modified("2026-01-02T03:04:05Z"));
     }
 
     #[test]

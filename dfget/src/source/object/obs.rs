@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use opendal::{ErrorKind, services::Obs};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use plugin_sdk::{Error, Options, ResourceClient};
 use reqsign_core::{Context, SignRequest};
 use reqsign_huaweicloud_obs::{Credential, RequestSigner};
@@ -37,6 +38,9 @@ const KEYS: &[[&str; 3]] = &[
     ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
     ["OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"],
 ];
+
+/// All that RFC 3986 does not call unreserved, but for the slash.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Where opendal believes that it asks.
 const NOWHERE: &str = "store";
@@ -71,9 +75,33 @@ fn signer(bucket: &str, credential: Credential) -> Sign {
     Box::new(move |mut parts| {
         let (signer, credential) = (Arc::clone(&signer), Arc::clone(&credential));
         Box::pin(async move {
+            parts.uri = encoded(&parts.uri)?;
             let signed = signer.sign_request(&Context::new(), &mut parts, Some(&credential), None).await;
             signed.map_err(|error| opendal::Error::new(ErrorKind::Unexpected, "cannot sign").set_source(error))?;
             Ok(parts)
         })
     })
+}
+
+/// The path with all encoded that can be, as the store has it when it checks a signature. opendal leaves some characters.
+fn encoded(uri: &http::Uri) -> opendal::Result<http::Uri> {
+    let path: String = percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
+    let path = utf8_percent_encode(&path, PATH).to_string();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    let made = format!("{path}{query}").parse().map(Some);
+    parts.path_and_query = made.map_err(|_| opendal::Error::new(ErrorKind::Unexpected, "the key makes no URL"))?;
+    let whole = http::Uri::from_parts(parts);
+    whole.map_err(|_| opendal::Error::new(ErrorKind::Unexpected, "the key makes no URL"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_encoded_as_the_store_does() {
+        let uri = encoded(&"https://store/a'(b)%20!*~/c?prefix=x'".parse().unwrap()).unwrap();
+        assert_eq!(uri.to_string(), "https://store/a%27%28b%29%20%21%2A~/c?prefix=x'");
+    }
 }

@@ -1,13 +1,15 @@
 //! What a store refuses, told as what the user can do about it.
 //!
-//! Each store has its own codes, in XML, in JSON or in a header; they mean a dozen things.
+//! Each store has its own codes; they mean a dozen things.
+
+mod reading;
 
 use std::time::{Duration, SystemTime};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderMap;
 use plugin_sdk::Error;
 
+use self::reading::Refusal;
 use super::{
     Words,
     answer::text,
@@ -25,20 +27,6 @@ pub(super) struct Asked<'a> {
     /// The region that requests are signed for, if the store has any.
     pub(super) region: Option<&'a str>,
     pub(super) words: Words,
-}
-
-/// A refusal, taken apart.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Refusal {
-    status: u16,
-    /// The store's own word for it; empty if it has none.
-    code: String,
-    message: String,
-    region: Option<String>,
-    endpoint: Option<String>,
-    server_time: Option<String>,
-    storage_class: Option<String>,
-    host: String,
 }
 
 impl Came {
@@ -110,7 +98,14 @@ pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
             Error::Unauthenticated(format!("the signature does not fit: check {secret} and the endpoint ({said})"))
         }
         Meaning::WrongPlace => Error::InvalidRequest(refusal.wrong_place(asked)),
+        Meaning::WrongPort => Error::InvalidRequest(
+            "this is the port of Hadoop's own protocol: name that of WebHDFS, mostly 9870, or use the plugin for it"
+                .into(),
+        ),
         Meaning::Skewed => Error::Unauthenticated(refusal.skewed(came)),
+        Meaning::WrongToken => {
+            Error::Unauthenticated(format!("the token is wrong or has expired: get a new one ({said})"))
+        }
         Meaning::Expired => {
             Error::Unauthenticated(format!("the token has expired or is wrong: get a new one ({said})"))
         }
@@ -125,10 +120,14 @@ pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
             refusal.storage_class.map(|class| format!(" as {class}")).unwrap_or_default()
         )),
         Meaning::Busy => {
-            let message = format!("the store is overloaded or broken ({said})");
+            let message = format!("the store is overloaded ({said})");
             Error::Unavailable { message, retry_after: pause(&came.header) }
         }
-        Meaning::Changed => Error::Changed(format!("the object has changed ({said})")),
+        Meaning::Broken => {
+            let message = format!("the store is out of order ({said})");
+            Error::Unavailable { message, retry_after: pause(&came.header) }
+        }
+        Meaning::Changed => Error::Changed(format!("the resource has changed ({said})")),
         Meaning::OutOfRange => Error::OutOfRange(format!("the range begins behind the end of the object ({said})")),
         Meaning::Else => Error::InvalidRequest(format!("the store refuses the request ({said})")),
     }
@@ -142,65 +141,20 @@ enum Meaning {
     WrongKey,
     WrongSecret,
     WrongPlace,
+    WrongPort,
     Skewed,
     Expired,
+    WrongToken,
     Denied,
     Archived,
     Busy,
+    Broken,
     Changed,
     OutOfRange,
     Else,
 }
 
 impl Refusal {
-    fn of(came: &Came) -> Self {
-        let mut refusal = Self { status: came.status.as_u16(), host: came.host.clone(), ..Self::default() };
-        let body = String::from_utf8_lossy(&came.refusal);
-        match body.trim_start().starts_with('{') {
-            true => refusal.read_json(&came.refusal),
-            false => refusal.read_xml(&body),
-        }
-        // OSS answers HEAD with the body in a header.
-        let packed = text(&came.header, "x-oss-err").and_then(|packed| BASE64_STANDARD.decode(packed).ok());
-        if let Some(packed) = packed.filter(|_| refusal.code.is_empty()) {
-            refusal.read_xml(&String::from_utf8_lossy(&packed));
-        }
-        refusal.read_header(&came.header);
-        refusal
-    }
-
-    fn read_xml(&mut self, body: &str) {
-        self.code = element(body, "Code").unwrap_or_default();
-        self.message = element(body, "Message").unwrap_or_default();
-        self.region = element(body, "Region");
-        self.endpoint = element(body, "Endpoint");
-        self.server_time = element(body, "ServerTime");
-        self.storage_class = element(body, "StorageClass");
-    }
-
-    /// Google's, that of WebHDFS, and that of whoever gives tokens: RFC 6749, section 5.2.
-    fn read_json(&mut self, body: &[u8]) {
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else { return };
-        let word = |path: &str| value.pointer(path).and_then(|word| word.as_str()).unwrap_or_default().to_owned();
-        let first =
-            |paths: &[&str]| paths.iter().map(|path| word(path)).find(|word| !word.is_empty()).unwrap_or_default();
-        self.code = first(&["/error/errors/0/reason", "/RemoteException/exception", "/error"]);
-        self.message = first(&["/error/message", "/RemoteException/message", "/error_description"]);
-    }
-
-    fn read_header(&mut self, header: &HeaderMap) {
-        for name in ["x-ms-error-code", "x-obs-error-code", "x-cos-error-code"] {
-            match text(header, name) {
-                Some(code) if self.code.is_empty() => code.clone_into(&mut self.code),
-                _ => {}
-            }
-        }
-        let region = text(header, "x-amz-bucket-region").map(str::to_owned);
-        self.region = self.region.take().or(region);
-        let class = text(header, "x-amz-storage-class").or_else(|| text(header, "x-oss-storage-class"));
-        self.storage_class = self.storage_class.take().or_else(|| class.map(str::to_owned));
-    }
-
     /// By the code, which is exact; else by the status.
     fn meaning(&self, asked: Asked<'_>) -> Meaning {
         match self.code.as_str() {
@@ -213,26 +167,20 @@ impl Refusal {
             "SignatureDoesNotMatch" | "AuthenticationFailed" | "AuthorizationFailure" => Meaning::WrongSecret,
             // Azure's, of what is there and not for everybody.
             "ResourceNotFound" if asked.anonymous => Meaning::Denied,
-            "authError" | "invalid_grant" | "invalid_client" | "InvalidAuthenticationInfo" => Meaning::Expired,
+            "authError" | "invalid_grant" | "invalid_client" => Meaning::WrongToken,
             "IOException" if self.message.contains("out of the range") => Meaning::OutOfRange,
             "AuthorizationHeaderMalformed"
             | "PermanentRedirect"
             | "TemporaryRedirect"
             | "IllegalLocationConstraintException" => Meaning::WrongPlace,
             "RequestTimeTooSkewed" | "AccessForbiddenTimeSkewed" | "RequestIsExpired" => Meaning::Skewed,
-            "ExpiredToken"
-            | "SecurityTokenExpired"
-            | "InvalidToken"
-            | "InvalidSecurityToken"
-            | "TokenRefreshRequired" => Meaning::Expired,
+            "ExpiredToken" | "SecurityTokenExpired" | "TokenRefreshRequired" => Meaning::Expired,
+            "InvalidToken" | "InvalidSecurityToken" | "InvalidAuthenticationInfo" => Meaning::WrongToken,
             "InvalidObjectState" | "BlobArchived" => Meaning::Archived,
-            "SlowDown"
-            | "ServerBusy"
-            | "TooManyRequests"
-            | "RequestLimitExceeded"
-            | "RetriableException"
-            | "StandbyException" => Meaning::Busy,
+            "SlowDown" | "ServerBusy" | "TooManyRequests" | "RequestLimitExceeded" => Meaning::Busy,
+            "RetriableException" | "StandbyException" => Meaning::Broken,
             "AccessDenied" if self.endpoint.is_some() => Meaning::WrongPlace,
+            _ if self.message.contains("Hadoop IPC port") => Meaning::WrongPort,
             _ => self.meaning_of_status(asked),
         }
     }
@@ -246,19 +194,9 @@ impl Refusal {
             401 | 403 => Meaning::Denied,
             412 => Meaning::Changed,
             416 => Meaning::OutOfRange,
-            408 | 425 | 429 | 500 | 502..=504 => Meaning::Busy,
+            429 | 503 => Meaning::Busy,
+            408 | 425 | 500 | 502 | 504 => Meaning::Broken,
             _ => Meaning::Else,
-        }
-    }
-
-    /// In the store's own words.
-    fn said(&self) -> String {
-        let status = self.status;
-        match (self.code.as_str(), self.message.trim().trim_end_matches('.')) {
-            ("", "") => format!("status {status}"),
-            ("", message) => format!("{status}: {message}"),
-            (code, "") => format!("{status} {code}"),
-            (code, message) => format!("{status} {code}: {message}"),
         }
     }
 
@@ -289,42 +227,6 @@ fn pause(header: &HeaderMap) -> Option<Duration> {
     let value = text(header, "retry-after")?.trim();
     let until = || httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok();
     value.parse().ok().map(Duration::from_secs).or_else(until)
-}
-
-/// What the first element of this name holds, if it holds only text.
-fn element(xml: &str, name: &str) -> Option<String> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    let (held, _) = rest.split_once(&format!("</{name}>"))?;
-    Some(unescaped(held.trim())).filter(|text| !text.is_empty())
-}
-
-/// XML's entities as the characters that they stand for.
-fn unescaped(text: &str) -> String {
-    let mut parts = text.split('&');
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let entity = part.split_once(';').and_then(|(entity, rest)| Some((character(entity)?, rest)));
-        match entity {
-            Some((character, rest)) => shown.extend([character.to_string().as_str(), rest]),
-            None => shown.extend(["&", part]),
-        }
-    }
-    shown
-}
-
-fn character(entity: &str) -> Option<char> {
-    match entity {
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "amp" => Some('&'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        _ => {
-            let number = entity.strip_prefix('#')?;
-            let code = number.strip_prefix('x').map(|hex| u32::from_str_radix(hex, 16));
-            char::from_u32(code.unwrap_or_else(|| number.parse()).ok()?)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -171,6 +171,11 @@ impl Transport {
             _ => format!("{scheme}://{authority}"),
         };
         let mut uri = base + parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        if rules.follows {
+            // opendal writes it as Hadoop's documentation does; a namenode knows it in lower case, and without it begins
+            // anew with each page.
+            uri = uri.replace("&startAfter=", "&startafter=");
+        }
         if let Some(query) = self.query.as_ref().filter(|_| parts.extensions.get::<Operation>().is_some()) {
             uri += &format!("{}{query}", if parts.uri.query().is_some() { '&' } else { '?' });
         }
