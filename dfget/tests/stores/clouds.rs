@@ -60,7 +60,7 @@ fn the_key_may_be_of_the_environment() {
 #[test]
 fn the_wrong_region_is_told() {
     let wrong = [
-        (oss(), "http://oss-eu-central-1.aliyuncs.test", 21, "oss-cn-hangzhou"),
+        (oss(), "http://oss-eu-central-1.aliyuncs.test", 24, "oss-cn-hangzhou"),
         (cos(), "http://cos.eu-frankfurt.myqcloud.test", 20, "no bucket"),
     ];
     for (store, endpoint, code, words) in wrong {

@@ -80,7 +80,6 @@ refused! { a_clock_that_is_off:
     oss 21 ["clock"];
     cos 21 ["clock"];
     obs 21 ["clock"];
-    azurite 21 [""];
 }
 
 refused! { nobody_in_particular_where_somebody_is_wanted:

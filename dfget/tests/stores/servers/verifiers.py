@@ -8,6 +8,7 @@ import threading
 import time
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import oss2
 import oss2.http
@@ -110,7 +111,9 @@ def cos(request, bucket, key, keys):
     if time.time() > end:
         raise Refused(403, "AccessDenied", "Request has expired")
     headers = {header: request.headers[header] for header in given["q-header-list"].split(";") if header}
-    query = {item: request.query[item] for item in given["q-url-param-list"].split(";") if item}
+    # Names of parameters are in lower case there.
+    sent = {item.lower(): value for item, value in request.query.items()}
+    query = {item: sent[unquote(item)] for item in given["q-url-param-list"].split(";") if item}
     if cos_signature(request.method, key, query, headers, name, keys.secrets[name], begin, end) != given["q-signature"]:
         raise mismatch()
     refusals = {
