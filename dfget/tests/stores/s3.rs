@@ -90,7 +90,7 @@ fn an_expired_token_is_told() {
     let (test, bucket) = (TestEnv::new(), store.bucket("expired-125"));
     refuse(&bucket, 9, "400 Bad Request", "ExpiredToken", "The provided token has expired.");
     let run = bucket.get(&test, "file", SMALL).args(&["--opt", "session-token=of-yesterday"]).run();
-    run.failed_saying(21, &["the token has expired or is wrong: get a new one"]);
+    run.failed_saying(21, &["the session token has expired: get a new one"]);
     assert!(!run.stderr.contains("of-yesterday"), "the token is shown: {}", run.stderr);
 }
 
@@ -114,7 +114,7 @@ fn an_overloaded_store_is_asked_again() {
     assert!(run.is_success(), "{}", run.stderr);
     refuse(9);
     let run = bucket.get(&test, "file", SMALL).arg("--overwrite").run();
-    run.failed_saying(22, &["the store is overloaded or broken (503 SlowDown: Please reduce your request rate)"]);
+    run.failed_saying(22, &["the store is overloaded (503 SlowDown: Please reduce your request rate)"]);
 }
 
 /// Without a key of its own, and with its environment.

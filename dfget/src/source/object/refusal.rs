@@ -106,9 +106,7 @@ pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
         Meaning::WrongToken => {
             Error::Unauthenticated(format!("the token is wrong or has expired: get a new one ({said})"))
         }
-        Meaning::Expired => {
-            Error::Unauthenticated(format!("the token has expired or is wrong: get a new one ({said})"))
-        }
+        Meaning::Expired => Error::Unauthenticated(format!("the session token has expired: get a new one ({said})")),
         Meaning::Denied if asked.anonymous => {
             Error::Unauthenticated(format!("anonymous access is refused: give credentials by {credentials} ({said})"))
         }
