@@ -104,7 +104,9 @@ def hdfs(served, scratch):
         uri = f"hdfs://localhost:{port}"
         for file in served.iterdir():
             put(java, classpath, file, f"{uri}/{file.name}")
-        yield {"plugin": lambda name: [f"{uri}/{name}"]}
+        # Else dfget would read HDFS by itself.
+        plugin = EXAMPLES / "hdfs" / "dist" / LANGUAGES["hdfs"][1]
+        yield {"plugin": lambda name: ["--plugin", f"hdfs={plugin}", f"{uri}/{name}"]}
 
 
 def put(java, classpath, file, url):

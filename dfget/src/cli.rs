@@ -5,7 +5,9 @@ mod config;
 mod from_file;
 mod levels;
 mod network;
+mod offered;
 mod secrets;
+mod storage;
 mod values;
 
 use std::{ffi::OsString, sync::Arc};
@@ -108,7 +110,8 @@ impl Opts {
         let all = all.into_iter().collect();
         let mut options = SourceOptions { all, by_scheme: parsed.sources(), ..SourceOptions::default() };
         if parsed.arguments.command.is_none() {
-            parsed.arguments.network.tell(&mut options, &parsed)?;
+            let (network, storage) = (parsed.arguments.network.options()?, parsed.arguments.storage.options());
+            offered::tell(network.into_iter().chain(storage), &mut options, &parsed);
         }
         let rules = parsed.rules()?;
         let origin_of_levels = parsed.origin("log-level");
@@ -127,7 +130,7 @@ impl Opts {
     }
 
     fn from_arguments(arguments: Arguments, command: Option<Command>, options: SourceOptions) -> Result<Self, Error> {
-        let Arguments { download, output, tree, plugins, messages, network: _, command: _ } = arguments;
+        let Arguments { download, output, tree, plugins, messages, network: _, storage: _, command: _ } = arguments;
         let levels = Levels::of(&messages.log_level);
         let verbosity =
             Verbosity { all: levels.all.unwrap_or(level_of(&messages, LevelFilter::OFF)), by_scheme: levels.by_scheme };
@@ -386,6 +389,16 @@ mod tests {
         assert_eq!(batch("x://h/a -O b").target, Some(Target::File("b".into())));
         assert_eq!(batch("-b x://h/a -O -").target, Some(Target::Stdout));
         assert_eq!(batch("-u x://h/a x://h/b").wishes.len(), 2);
+    }
+
+    #[test]
+    fn the_names_that_dragonfly_gives_options_of_stores_are_known() {
+        let line = "s3://b/k --storage-endpoint http://h --storage-access-key-id me --hdfs-delegation-token t \
+                    --storage-insecure-skip-verify";
+        let opts = parse(line).map_err(|error| panic!("{error}")).unwrap();
+        let offered: Vec<_> = opts.options.offered.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(offered, ["access-key-id=me", "delegation-token=t", "endpoint=http://h", "insecure=true"]);
+        assert_eq!(opts.secrets()[..2], ["me", "t"]);
     }
 
     #[test]

@@ -56,7 +56,8 @@ fn run(opts: Opts) -> Result<ExitCode, Error> {
 
 fn served(scheme: &str) -> Result<&'static InTree, Error> {
     InTree::of(scheme).ok_or_else(|| {
-        let schemes: Vec<&str> = IN_TREE.iter().map(|source| source.scheme).collect();
+        let mut schemes: Vec<&str> = IN_TREE.iter().map(|source| source.scheme).collect();
+        schemes.sort_unstable();
         let fact = format!("there is no in-tree source `{}`", escape::printable(scheme));
         Error::Usage { fact, hint: format!("there are {}", schemes.join(", ")) }
     })

@@ -185,7 +185,10 @@ impl Registry {
             return Ok(Arc::clone(client));
         }
         if let Some(plugin) = self.search.find(source.scheme) {
-            tracing::warn!("{}: the in-tree source is used, not plugin {}", source.scheme, plugin.path.display());
+            let (scheme, path) = (source.scheme, plugin.path.display());
+            tracing::warn!(
+                "{scheme}: the in-tree source is used, not plugin {path}; --plugin {scheme}={path} uses that"
+            );
         }
         if let Some(flags) = self.options.in_vain(Some(source)) {
             tracing::warn!("{}: the source does not take {flags}", source.scheme);

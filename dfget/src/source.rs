@@ -6,8 +6,16 @@
 //! * `network`: how one reaches its servers: proxies, certificates, time limits
 
 mod dfs;
+#[cfg(feature = "file")]
+mod file;
 mod http;
 mod network;
+#[cfg(feature = "object-stores")]
+#[cfg_attr(
+    not(all(feature = "azblob", feature = "cos", feature = "gs", feature = "hdfs", feature = "obs", feature = "s3")),
+    allow(dead_code, reason = "no store needs all that the stores need together")
+)]
+mod object;
 mod option;
 
 use std::{process::ExitCode, sync::Arc};
@@ -60,9 +68,27 @@ impl InTree {
     }
 }
 
-/// All in-tree sources of dfget.
+/// All in-tree sources of dfget, in any order.
 pub const IN_TREE: &[InTree] = &[
     InTree { scheme: "dfs", open: dfs::open, options: &[] },
     InTree { scheme: "http", open: http::open, options: &[http::OPTIONS, network::OPTIONS] },
     InTree { scheme: "https", open: http::open, options: &[http::OPTIONS, network::OPTIONS] },
+    #[cfg(feature = "azblob")]
+    InTree { scheme: "abs", open: object::azblob::open, options: object::azblob::OPTIONS },
+    #[cfg(feature = "azblob")]
+    InTree { scheme: "azblob", open: object::azblob::open, options: object::azblob::OPTIONS },
+    #[cfg(feature = "cos")]
+    InTree { scheme: "cos", open: object::cos::open, options: object::cos::OPTIONS },
+    #[cfg(feature = "file")]
+    InTree { scheme: "file", open: file::open, options: &[] },
+    #[cfg(feature = "gs")]
+    InTree { scheme: "gs", open: object::gs::open, options: object::gs::OPTIONS },
+    #[cfg(feature = "hdfs")]
+    InTree { scheme: "hdfs", open: object::hdfs::open, options: object::hdfs::OPTIONS },
+    #[cfg(feature = "obs")]
+    InTree { scheme: "obs", open: object::obs::open, options: object::obs::OPTIONS },
+    #[cfg(feature = "oss")]
+    InTree { scheme: "oss", open: object::oss::open, options: object::oss::OPTIONS },
+    #[cfg(feature = "s3")]
+    InTree { scheme: "s3", open: object::s3::open, options: object::s3::OPTIONS },
 ];

@@ -6,7 +6,7 @@ use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, builder::styling::Styl
 use globset::Glob;
 use regex::Regex;
 
-use super::{levels::Levels, network::NetworkArguments, values};
+use super::{levels::Levels, network::NetworkArguments, storage::StorageArguments, values};
 use crate::{
     download::Wanted,
     plugin::{RESTARTS, Sandbox, lock},
@@ -61,6 +61,8 @@ pub(super) struct Arguments {
     pub(super) output: OutputArguments,
     #[command(flatten)]
     pub(super) tree: TreeArguments,
+    #[command(flatten)]
+    pub(super) storage: StorageArguments,
     #[command(flatten)]
     pub(super) plugins: PluginArguments,
     #[command(flatten)]

@@ -6,11 +6,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{
-    config::{Origin, Parsed},
-    from_file, values,
-};
-use crate::{error::Error, registry::SourceOptions};
+use super::{from_file, offered::Offered, values};
+use crate::error::Error;
 
 #[derive(Args)]
 #[command(next_help_heading = "Network")]
@@ -58,29 +55,13 @@ pub(super) struct NetworkArguments {
 }
 
 impl NetworkArguments {
-    /// Adds what they say to what the sources are told. What is set nearer wins: a flag over the section of a source,
-    /// and over an `--opt` that is further away.
-    pub(super) fn tell(&self, told: &mut SourceOptions, parsed: &Parsed) -> Result<(), Error> {
-        for (flag, name, value) in self.options()? {
-            let rival = if told.all.contains_key(name) { parsed.origin("opt").rank() } else { Origin::FILE };
-            let origin = parsed.origin(flag);
-            if origin == Origin::CommandLine {
-                told.typed.insert(name, flag);
-            }
-            let wins = origin.rank() < rival;
-            let options = if wins { &mut told.insisted } else { &mut told.offered };
-            options.insert(name.to_owned(), value);
-        }
-        Ok(())
-    }
-
     /// Those that may be read from a file.
     pub(super) fn logins(&self) -> impl Iterator<Item = &String> {
         self.user.iter().chain(&self.bearer)
     }
 
     /// Each with its flag, the name of the option, and the value.
-    fn options(&self) -> Result<Vec<(&'static str, &'static str, String)>, Error> {
+    pub(super) fn options(&self) -> Result<Vec<Offered>, Error> {
         let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
         let switched = |on: bool| on.then(|| "true".to_owned());
         let secret =
@@ -102,6 +83,6 @@ impl NetworkArguments {
             ("connect-timeout", "connect-timeout", self.connect_timeout.map(|time| time.as_secs_f64().to_string())),
             ("http1", "http1", switched(self.http1)),
         ];
-        Ok(all.into_iter().filter_map(|(flag, name, value)| Some((flag, name, value?))).collect())
+        Ok(all.into_iter().filter_map(|(flag, name, value)| Some(Offered { flag, name, value: value? })).collect())
     }
 }

@@ -10,9 +10,18 @@ const SECOND: Duration = Duration::from_secs(1);
 const SYSTEM: &str = "search plugin in /usr/local/dragonfly/plugins\n";
 
 const IN_TREE: &str = "\
+source plugin: abs, location: in-tree
+source plugin: azblob, location: in-tree
+source plugin: cos, location: in-tree
 source plugin: dfs, location: in-tree
+source plugin: file, location: in-tree
+source plugin: gs, location: in-tree
+source plugin: hdfs, location: in-tree
 source plugin: http, location: in-tree
 source plugin: https, location: in-tree
+source plugin: obs, location: in-tree
+source plugin: oss, location: in-tree
+source plugin: s3, location: in-tree
 ";
 
 const D7YFS: &str = r#"resource plugin d7yfs, location: d7y-resource-plugin-d7yfs, attribute: {"buildCommit":"bb65f13","buildTime":"2021-12-13T08:53:04Z","name":"d7yfs","scheme":"d7yfs","type":"resource","vendor":"d7y"}
@@ -51,7 +60,7 @@ fn without_any_plugin_the_list_says_so() {
         return skip("without_any_plugin_the_list_says_so", "plugins are installed on this machine");
     }
     let run = TestEnv::new().dfget(&["plugin"]).run();
-    let listed = run.succeeded().stdout().lines().skip(4).collect::<Vec<_>>();
+    let listed = run.succeeded().stdout().lines().skip(IN_TREE.lines().count() + 1).collect::<Vec<_>>();
     assert_eq!(listed, ["no out of tree plugin found"]);
 }
 
@@ -147,7 +156,8 @@ fn a_list_as_json_has_the_broken_ones_too() {
     let document: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
     let plugin =
         |name: &str| document["plugins"].as_array().unwrap().iter().find(|plugin| plugin["name"] == name).unwrap();
-    assert_eq!(document["inTree"], serde_json::json!(["dfs", "http", "https"]));
+    let in_tree: Vec<&str> = IN_TREE.lines().filter_map(|line| line.split([' ', ',']).nth(2)).collect();
+    assert_eq!(document["inTree"], serde_json::json!(in_tree));
     assert_eq!(plugin("d7yfs")["attributes"]["buildCommit"], "bb65f13");
     assert_eq!(plugin("exit3")["error"]["exitCode"], 13);
     assert_eq!(plugin("http")["shadowedBy"], "the in-tree source");

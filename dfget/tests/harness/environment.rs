@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{processes::adopt_orphans, programs::faultplug, run::Dfget};
 
 /// Schemes that need no plugin.
-const IN_TREE: [&str; 3] = ["dfs", "http", "https"];
+const IN_TREE: [&str; 12] = ["abs", "azblob", "cos", "dfs", "file", "gs", "hdfs", "http", "https", "obs", "oss", "s3"];
 
 /// A directory of its own with `plugins`, `work`, `tmp` and `home` in it.
 pub(crate) struct TestEnv {

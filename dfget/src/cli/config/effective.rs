@@ -185,6 +185,7 @@ fn masked(key: &str, text: &str) -> String {
             text.split_once('=').map_or_else(|| MASK.into(), |(key, value)| format!("{key}={}", option(key, value)))
         }
         "url" => url(text),
+        key if is_secret(key) => MASK.into(),
         _ => text.to_owned(),
     }
 }
@@ -250,6 +251,9 @@ mod tests {
             ("proxy", "http://me:x@h:1", "http://***@h:1/"),
             ("proxy", "me:x@h:1", "***@h:1"),
             ("key", "/a/key.pem", "/a/key.pem"),
+            ("storage-access-key-secret", "x", "***"),
+            ("hdfs-delegation-token", "x", "***"),
+            ("storage-region", "x", "x"),
         ] {
             assert_eq!(masked(key, value), shown);
         }

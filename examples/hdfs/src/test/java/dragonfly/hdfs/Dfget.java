@@ -30,8 +30,9 @@ final class Dfget {
     }
 
     Process start(String... arguments) throws IOException {
+        // dfget reads HDFS by itself, too, if not told otherwise.
         List<String> command = new ArrayList<>(List.of(
-                binary(), "--config", "", "--trust-plugin-dir", "/", "--plugin-dir", Plugin.LAUNCHER.getParent().toString()));
+                binary(), "--config", "", "--trust-plugin-dir", "/", "--plugin", "hdfs=" + Plugin.LAUNCHER));
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command).directory(directory.toFile());
         builder.environment().keySet().removeIf(name -> name.startsWith("DFGET_") || name.startsWith("HADOOP_"));

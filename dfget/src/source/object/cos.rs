@@ -1,0 +1,62 @@
+//! `cos://`: Tencent Cloud COS, whose buckets are named `NAME-APPID`.
+
+use std::sync::Arc;
+
+use opendal::services::Cos;
+use plugin_sdk::{Error, Options, ResourceClient};
+
+use super::{
+    Asking, Identity, Service, Store, Versions, Words,
+    rules::{Detour, Rules},
+    told::{self, Addressing, Told},
+};
+use crate::source::{KnownOption, network};
+
+const STORE: Store = Store {
+    service,
+    identity: Identity::ETag,
+    versions: Versions::Known,
+    words: Words {
+        bucket: "bucket",
+        secret: "the secret of the access key",
+        credentials: "--opt access-key-id=… with access-key-secret=…, or TENCENTCLOUD_SECRET_ID and …_KEY",
+    },
+};
+
+pub(in crate::source) const OPTIONS: &[&[KnownOption]] = &[told::OPTIONS, told::REGIONAL, network::OPTIONS];
+
+const OWN: &[&str] = &[".myqcloud.com", ".tencentcos.cn"];
+
+const KEYS: &[[&str; 3]] = &[
+    ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"],
+    ["COS_SECRET_ID", "COS_SECRET_KEY", "COS_SESSION_TOKEN"],
+];
+
+pub(in crate::source) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
+    super::open(&STORE, options)
+}
+
+fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error> {
+    let region = told.either("region", &["COS_REGION", "TENCENTCLOUD_REGION"]);
+    let own = region.map(|region| format!("https://cos.{region}.myqcloud.com"));
+    let endpoint = told.either("endpoint", &["COS_ENDPOINT"]).or(own.as_deref());
+    let endpoint = told::endpoint(endpoint.ok_or_else(|| {
+        let hint = "--opt region=ap-guangzhou, --opt endpoint=cos.ap-guangzhou.myqcloud.com, or COS_ENDPOINT";
+        Error::InvalidRequest(format!("it is not known where the bucket is: say it by {hint}"))
+    })?)?;
+    let detour = match Addressing::of(told, &endpoint, OWN)? {
+        Addressing::Virtual => None,
+        // The library knows the bucket in the host alone.
+        other => Some(Detour { from: format!("{bucket}.{}", endpoint.authority()), to: other.base(&endpoint, bucket) }),
+    };
+    let mut builder = Cos::default().bucket(bucket).endpoint(endpoint.as_str());
+    if asking.anonymous {
+        builder = builder.secret_id("anonymous").secret_key("anonymous");
+    } else if let Some(keys) = told.keys(KEYS)? {
+        builder = builder.secret_id(&keys.id).secret_key(&keys.secret);
+        builder = builder.security_token(keys.token.as_deref().unwrap_or_default());
+    }
+    let instance_metadata = told.is_on("instance-metadata")?;
+    let rules = Rules { detour, unsigned: asking.anonymous, instance_metadata, ..Rules::default() };
+    Service::new(builder, rules, asking)
+}

@@ -1,0 +1,109 @@
+//! One level of a bucket: the keys and the common prefixes beneath a prefix, as they come, page by page.
+
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use opendal::raw::{OpList, oio};
+use plugin_sdk::{Entry, Error, Metadata, Request};
+
+use super::{
+    Location, Store, answer,
+    bucket::{Bucket, Call},
+    not_a_directory,
+};
+
+/// What is beneath `location`, or `None` if nothing is.
+///
+/// # Errors
+///
+/// * [`Error::InvalidRequest`]: it is a file
+/// * those of a refusal
+pub(super) async fn entries(
+    store: &'static Store,
+    bucket: &Bucket,
+    location: &Location,
+    request: &Request,
+) -> Result<Option<BoxStream<'static, Result<Entry, Error>>>, Error> {
+    loop {
+        let mut listing = Listing::new(store, bucket.call(location, &request.header)?, location.clone());
+        let first = match listing.found().await {
+            Ok(first) => first,
+            Err(made) if bucket.tries_otherwise(&listing.call, &made)? => continue,
+            Err(made) => return Err(listing.error(&made)),
+        };
+        if first.is_none() && !listing.exists {
+            return Ok(None);
+        }
+        let first = first.map(|first| listing.entry(first));
+        let rest = stream::unfold(listing, |mut listing| async {
+            let found = listing.next().await.transpose()?;
+            Some((found, listing))
+        });
+        return Ok(Some(stream::iter(first).chain(rest).boxed()));
+    }
+}
+
+struct Listing {
+    store: &'static Store,
+    call: Call,
+    location: Location,
+    prefix: String,
+    /// Made when it is first asked for an entry.
+    lister: Option<oio::Lister>,
+    /// Whether there is such a directory, though it may be empty.
+    exists: bool,
+    ended: bool,
+}
+
+impl Listing {
+    fn new(store: &'static Store, call: Call, location: Location) -> Self {
+        let prefix = location.prefix();
+        // A bucket is there, or is refused.
+        let exists = prefix.is_empty();
+        Self { store, call, location, prefix, lister: None, exists, ended: false }
+    }
+
+    async fn next(&mut self) -> Result<Option<Entry>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let found = self.found().await.map_err(|made| self.error(&made)).transpose();
+        let next = found.map(|found| found.and_then(|found| self.entry(found))).transpose();
+        self.ended = !matches!(next, Ok(Some(_)));
+        next
+    }
+
+    /// What comes next, without the object that stands for the directory itself.
+    async fn found(&mut self) -> opendal::Result<Option<oio::Entry>> {
+        let Self { call, prefix, lister, exists, .. } = self;
+        let lister = match lister {
+            Some(lister) => lister,
+            None => {
+                let path = if prefix.is_empty() { "/" } else { prefix.as_str() };
+                lister.insert(call.service.inner.list_dyn(&call.context, path, OpList::new())?)
+            }
+        };
+        while let Some(found) = lister.next_dyn().await? {
+            if found.path() != prefix.as_str() && found.path() != "/" {
+                return Ok(Some(found));
+            }
+            *exists = true;
+        }
+        Ok(None)
+    }
+
+    /// A name that no file can have is for the host to refuse.
+    fn entry(&self, found: oio::Entry) -> Result<Entry, Error> {
+        let (path, told) = found.into_parts();
+        let Some(name) = path.strip_prefix(&self.prefix) else { return Err(not_a_directory(&self.location)) };
+        let directory = told.is_dir();
+        let name = if directory { name.strip_suffix('/').unwrap_or(name) } else { name };
+        let metadata = if directory { Metadata::default() } else { answer::metadata(self.store.identity, &told) };
+        Ok(Entry { name: name.to_owned(), directory, metadata, ..Entry::default() })
+    }
+
+    fn error(&self, made: &opendal::Error) -> Error {
+        self.call.error(self.store, &self.location, made)
+    }
+}

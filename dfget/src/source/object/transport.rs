@@ -1,0 +1,245 @@
+//! How requests of stores go out: by dfget's own client, and with an eye on what comes back.
+//!
+//! opendal composes and signs a request and reads the answer's metadata; what it makes of a refusal is a text for
+//! programmers. So each call has a transport of its own, which keeps the raw answer. It also sees to it that nothing is
+//! ever written, and that this machine's cloud is asked for credentials only where the user wants that.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
+use reqwest::Client;
+
+use super::rules::Rules;
+
+/// Bytes of a refusal that are kept.
+const REFUSAL: usize = 64 * 1024;
+
+/// As many as browsers follow.
+const REDIRECTS: usize = 20;
+
+/// A cloud's own machines answer at once; elsewhere nobody does.
+const METADATA_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where clouds tell their machines who they are.
+const METADATA_HOSTS: &[&str] =
+    &["169.254.169.254", "169.254.170.2", "100.100.100.200", "metadata.google.internal", "metadata.tencentyun.com"];
+
+/// The last answer of a call, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It came.
+    Came(Came),
+    /// It did not: the causes, down to the last.
+    Missing(String),
+}
+
+/// An answer without its body, unless it is a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Came {
+    pub(super) status: StatusCode,
+    pub(super) header: HeaderMap,
+    /// Of a refusal, its beginning.
+    pub(super) refusal: Bytes,
+    /// Whom it came from.
+    pub(super) host: String,
+    /// Whether a body could have come with it.
+    pub(super) head: bool,
+}
+
+/// Where a transport puts the answer, and a caller finds it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answers(Arc<Mutex<Option<Answer>>>);
+
+impl Answers {
+    pub(super) fn last(&self) -> Option<Answer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, answer: Answer) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+}
+
+/// The transport of one call.
+pub(super) struct Transport {
+    pub(super) client: Client,
+    pub(super) rules: Arc<Rules>,
+    /// Added to the query, where a signature does not cover it.
+    pub(super) query: Option<String>,
+    /// The user's own, which yields to all that the request has already.
+    pub(super) header: HeaderMap,
+    pub(super) answers: Answers,
+    /// The page of a listing that was asked for last.
+    pub(super) page: Mutex<Option<Uri>>,
+}
+
+impl Transport {
+    /// Of requests that belong to no call.
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            client,
+            rules: Arc::default(),
+            query: None,
+            header: HeaderMap::new(),
+            answers: Answers::default(),
+            page: Mutex::default(),
+        }
+    }
+}
+
+impl HttpTransport for Transport {
+    async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
+        let (mut parts, body) = request.into_parts();
+        let is_metadata = parts.uri.host().is_some_and(|host| METADATA_HOSTS.contains(&host));
+        if is_metadata && !self.rules.instance_metadata {
+            return Err(Error::new(ErrorKind::Unsupported, "this machine's cloud is not asked for credentials"));
+        }
+        if !is_metadata && !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
+            return Err(Error::new(ErrorKind::Unsupported, "dfget writes nothing to a store"));
+        }
+        if !is_metadata {
+            parts = self.rules.prepare(parts, self.query.as_deref()).await?;
+        }
+        self.refuse_same_page(&parts)?;
+        for (name, value) in &self.header {
+            parts.headers.entry(name).or_insert_with(|| value.clone());
+        }
+        let request = Request::from_parts(parts, body.to_bytes());
+        let sent = self.send(request);
+        let answer = match is_metadata {
+            true => {
+                tokio::time::timeout(METADATA_PATIENCE, sent).await.unwrap_or_else(|_| Err("nobody answers".into()))
+            }
+            false => sent.await,
+        };
+        match answer {
+            Ok(answer) => self.look_at(answer).await,
+            Err(why) => {
+                self.answers.keep(Answer::Missing(why.clone()));
+                Err(Error::new(ErrorKind::Unexpected, why))
+            }
+        }
+    }
+}
+
+impl Transport {
+    /// A listing that does not go on would never end.
+    fn refuse_same_page(&self, asked: &http::request::Parts) -> opendal::Result<()> {
+        let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.method == Method::GET && page.replace(asked.uri.clone()).as_ref() == Some(&asked.uri) {
+            return Err(Error::new(
+                ErrorKind::Unexpected,
+                "the listing does not go on: the same page is to come again",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The answer, from wherever it is redirected to.
+    async fn send(&self, mut request: Request<Bytes>) -> Result<(reqwest::Response, Method), String> {
+        let method = request.method().clone();
+        for _ in 0..=REDIRECTS {
+            let answer = self.answer_to(&request).await?;
+            match self.rules.redirect(&request, &answer)? {
+                Some(next) => follow(&mut request, next),
+                None => return Ok((answer, method)),
+            }
+        }
+        Err(format!("the server redirects more than {REDIRECTS} times"))
+    }
+
+    /// A server closes a connection that was used before whenever it likes: what may have met that is sent once more, as
+    /// RFC 9112, section 9.3.1, allows for GET and HEAD.
+    async fn answer_to(&self, request: &Request<Bytes>) -> Result<reqwest::Response, String> {
+        let again = matches!(*request.method(), Method::GET | Method::HEAD);
+        let made =
+            || reqwest::Request::try_from(request.clone().map(reqwest::Body::from)).map_err(|error| chain(&error));
+        match self.client.execute(made()?).await {
+            Err(error) if again && !error.is_connect() && !error.is_timeout() => {
+                self.client.execute(made()?).await.map_err(|error| chain(&error.without_url()))
+            }
+            answer => answer.map_err(|error| chain(&error.without_url())),
+        }
+    }
+
+    async fn look_at(&self, (answer, method): (reqwest::Response, Method)) -> opendal::Result<Response<HttpBody>> {
+        let (status, header) = (answer.status(), answer.headers().clone());
+        let host = answer.url().host_str().unwrap_or_default().to_owned();
+        let came = |refusal| {
+            Answer::Came(Came { status, header: header.clone(), refusal, host, head: method == Method::HEAD })
+        };
+        let mut body = answer.bytes_stream();
+        let mut first = Vec::new();
+        if !status.is_success() {
+            // What breaks off tells as much as there is.
+            while let (Some(Ok(chunk)), true) = (body.next().await, first.len() < REFUSAL) {
+                first.extend_from_slice(&chunk);
+            }
+            first.truncate(REFUSAL);
+        }
+        let first = Bytes::from(first);
+        self.answers.keep(came(first.clone()));
+        let rest: ByteStream =
+            if status.is_success() { Box::pin(body) } else { Box::pin(futures_util::stream::iter([Ok(first)])) };
+        let mut response = Response::new(HttpBody::new(Chunks(Mutex::new(rest)), None));
+        (*response.status_mut(), *response.headers_mut()) = (status, header);
+        Ok(response)
+    }
+}
+
+/// What the user sends is for the store, and for nobody else.
+fn follow(request: &mut Request<Bytes>, next: Uri) {
+    if next.authority() != request.uri().authority() {
+        let kept = [header::RANGE, header::ACCEPT_ENCODING].into_iter();
+        let kept = kept.filter_map(|name| Some((name.clone(), request.headers().get(name)?.clone())));
+        *request.headers_mut() = kept.collect();
+    }
+    *request.uri_mut() = next;
+}
+
+type ByteStream = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
+
+/// Chunks as they come. The lock is never taken: it makes the stream [`Sync`], as opendal wants it.
+struct Chunks(Mutex<ByteStream>);
+
+impl Stream for Chunks {
+    type Item = opendal::Result<Buffer>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        stream.as_mut().poll_next(context).map(|chunk| {
+            let broken = |error: reqwest::Error| Error::new(ErrorKind::Unexpected, last_cause(&error.without_url()));
+            chunk.map(|chunk| chunk.map(Buffer::from).map_err(broken))
+        })
+    }
+}
+
+/// Down to the cause: reqwest's own text is but "error sending request".
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn last_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
