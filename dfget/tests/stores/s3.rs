@@ -114,7 +114,7 @@ fn an_overloaded_store_is_asked_again() {
     assert!(run.is_success(), "{}", run.stderr);
     refuse(9);
     let run = bucket.get(&test, "file", SMALL).arg("--overwrite").run();
-    run.failed_saying(22, &["the store is overloaded or broken (503 SlowDown: Please reduce your request rate)"]);
+    run.failed_saying(22, &["the store is overloaded (503 SlowDown: Please reduce your request rate)"]);
 }
 
 /// Without a key of its own, and with its environment.
