@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import markdown
-import peers
 import report
 import results
 from cases import FULL, QUICK, Case, cases, dfget, by_share, sides
-from ground import MIB, PLUGINS, Ground
-from measure import compare
+from ground import Ground, require
+from measure import Plan, compare
+from peers import Peers
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
@@ -30,9 +30,7 @@ def main():
     if options.markdown:
         print(markdown.of(json.loads(options.markdown.read_text())))
         return
-    missing = [name for name in ("dfget", *PLUGINS) if not (options.programs / name).exists()]
-    if missing:
-        sys.exit(f"bench: {', '.join(missing)} not in {options.programs}: run `make release` first")
+    require(options.programs)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=OUT) as scratch, contextlib.ExitStack() as stack:
@@ -62,7 +60,7 @@ class Bench:
     def __init__(self, options, scratch, stack):
         self.options, self.sizes = options, QUICK if options.quick else FULL
         self.ground = Ground(self.sizes, options.programs, scratch, stack)
-        self.found = peers.find(self.ground.nginx)
+        self.peers = Peers(self.ground)
 
     def run(self):
         started = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
@@ -79,13 +77,12 @@ class Bench:
 
     def versions(self):
         ours = report.version(str(self.options.programs / "dfget"), "-V")
-        return {"dfget": ours, **peers.versions(self.found)}
+        return {"dfget": ours, **self.peers.versions()}
 
     def measure(self, case):
         runs = self.options.runs or case.runs
-        competitors = sides(case, self.ground, self.found)
-        found = compare(competitors, self.sizes.warm_ups, runs, case.before, warm=results.watch_all)
-        document = results.of_case(case, found)
+        plan = Plan(self.sizes.warm_ups, runs, case.before, warm=results.watch_all)
+        document = results.of_case(case, compare(sides(case, self.ground, self.peers), plan))
         report.print_case(document)
         return document
 

@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass, field
 
-import peers
 from ground import MIB, NoRoom
 from measure import Absent, Side
 from outputs import COPY, LISTING, PLUGINS
@@ -54,31 +53,51 @@ class Case:
 
 
 def cases(sizes):
-    mib, files, entries = f"{sizes.big // MIB} MiB", f"{sizes.files:,} of 4 KiB", f"{sizes.entries:,} entries"
-    eleven, few, many = "11 bytes", sizes.few, sizes.many
-    to_disk, to_memory, to_null = (CURL, ARIA2, CP, SOCKET, GO), (CURL, ARIA2, CP, SOCKET, GO), (CURL, CP, SOCKET, GO)
-    trees = (CURL_PARALLEL, RCLONE, RCLONE_HTTP, WGET)
-    start, mtls = ["d7yfs://host:56001/x"], ["d7yfs://host:56001/x", "--plugin-mtls"]
-    big, tree, listed = by_share("big"), ["-r", *by_share("tree")], ["-r", "-l", *by_share("listed")]
-    one, four = ["http:big", "-n", "1"], ["http:big", "-n", "4"]
+    return [*cold_starts(sizes.many), *by_plugin(sizes), *by_http(sizes), *of_many(sizes)]
+
+
+def cold_starts(runs):
+    amount, start = "11 bytes", ["d7yfs://host:56001/x"]
+    mtls = [*start, "--plugin-mtls"]
     return [
-        Case("cold start", eleven, "hello", "output", start + NO_FSYNC, (CURL, GO), many, nothing),
-        Case("cold start, flushed", eleven, "hello", "output", start, (CURL,), many, nothing),
-        Case("cold start, AutoMTLS", eleven, "hello", "output", mtls + NO_FSYNC, (GO_MTLS,), many, nothing),
-        Case("plugin to disk", mib, "big", "output", big + NO_FSYNC, to_disk, few),
-        Case("plugin to disk, flushed", mib, "big", "output", big, (CURL_SYNC, CP_SYNC), few),
-        Case("plugin to tmpfs", mib, "big", "tmpfs", big + NO_FSYNC, to_memory, few),
-        Case("plugin to /dev/null", mib, "big", "null", big, to_null, few),
-        Case("http to disk", mib, "big", "output", one + NO_FSYNC, (CURL,), few),
-        Case("http to disk, flushed", mib, "big", "output", one, (CURL_SYNC,), few),
-        Case("http to tmpfs", mib, "big", "tmpfs", one + NO_FSYNC, (CURL,), few),
-        Case("http to /dev/null", mib, "big", "null", one, (CURL,), few),
-        Case("http to disk, 4 pieces", mib, "big", "output", four + NO_FSYNC, (CURL, ARIA2), few),
-        Case("http to tmpfs, 4 pieces", mib, "big", "tmpfs", four + NO_FSYNC, (CURL, ARIA2), few),
-        Case("small files", files, "tree", "output", tree + NO_FSYNC, trees, few),
-        Case("small files, flushed", files, "tree", "output", tree, (CURL_PARALLEL,), few),
-        Case("100 plugins", "listed", "hundred", "output", ["plugin"], NO_PEER, few, nothing, PLUGINS),
-        Case("tree listed", entries, "listed", "output", listed, (FIND, RCLONE_LIST), few, nothing, LISTING),
+        Case("cold start", amount, "hello", "output", start + NO_FSYNC, (CURL, GO), runs, nothing),
+        Case("cold start, flushed", amount, "hello", "output", start, (CURL,), runs, nothing),
+        Case("cold start, AutoMTLS", amount, "hello", "output", mtls + NO_FSYNC, (GO_MTLS,), runs, nothing),
+    ]
+
+
+def by_plugin(sizes):
+    mib, runs, words = f"{sizes.big // MIB} MiB", sizes.few, by_share("big")
+    every = (CURL, ARIA2, CP, SOCKET, GO)
+    return [
+        Case("plugin to disk", mib, "big", "output", words + NO_FSYNC, every, runs),
+        Case("plugin to disk, flushed", mib, "big", "output", words, (CURL_SYNC, CP_SYNC), runs),
+        Case("plugin to tmpfs", mib, "big", "tmpfs", words + NO_FSYNC, every, runs),
+        Case("plugin to /dev/null", mib, "big", "null", words, (CURL, CP, SOCKET, GO), runs),
+    ]
+
+
+def by_http(sizes):
+    mib, runs, one, four = f"{sizes.big // MIB} MiB", sizes.few, ["http:big", "-n", "1"], ["http:big", "-n", "4"]
+    return [
+        Case("http to disk", mib, "big", "output", one + NO_FSYNC, (CURL,), runs),
+        Case("http to disk, flushed", mib, "big", "output", one, (CURL_SYNC,), runs),
+        Case("http to tmpfs", mib, "big", "tmpfs", one + NO_FSYNC, (CURL,), runs),
+        Case("http to /dev/null", mib, "big", "null", one, (CURL,), runs),
+        Case("http to disk, 4 pieces", mib, "big", "output", four + NO_FSYNC, (CURL, ARIA2), runs),
+        Case("http to tmpfs, 4 pieces", mib, "big", "tmpfs", four + NO_FSYNC, (CURL, ARIA2), runs),
+    ]
+
+
+def of_many(sizes):
+    files, entries, runs = f"{sizes.files:,} of 4 KiB", f"{sizes.entries:,} entries", sizes.few
+    tree, listed = ["-r", *by_share("tree")], ["-r", "-l", *by_share("listed")]
+    every = (CURL_PARALLEL, RCLONE, RCLONE_HTTP, WGET)
+    return [
+        Case("small files", files, "tree", "output", tree + NO_FSYNC, every, runs),
+        Case("small files, flushed", files, "tree", "output", tree, (CURL_PARALLEL,), runs),
+        Case("100 plugins", "listed", "hundred", "output", ["plugin"], NO_PEER, runs, nothing, PLUGINS),
+        Case("tree listed", entries, "listed", "output", listed, (FIND, RCLONE_LIST), runs, nothing, LISTING),
     ]
 
 
@@ -87,13 +106,13 @@ def by_share(name):
     return [f"share:///{name}", "--opt", "root={served}"]
 
 
-def sides(case, ground, found):
+def sides(case, ground, peers):
     """dfget, then its peers; each that this machine cannot run is Absent."""
     try:
         file, output = getattr(ground, case.of), place(case, ground)
     except NoRoom as why:
         return [Absent(name, str(why)) for name in ("dfget", *case.peers)]
-    return [dfget(case, ground, file, output), *(peers.side(peer, found, ground, file, output) for peer in case.peers)]
+    return [dfget(case, ground, file, output), *(peers.side(peer, file, output) for peer in case.peers)]
 
 
 def place(case, ground):

@@ -5,6 +5,7 @@ A file is made when the first case asks for it, and all are gone at the end. Wha
 import functools
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,13 @@ PLUGINS = ("d7y-resource-plugin-d7yfs", "d7y-resource-plugin-share")
 
 class NoRoom(Exception):
     """This machine has not the disk or the memory that a case needs."""
+
+
+def require(programs):
+    """Ends the process where there is nothing to measure."""
+    missing = [name for name in ("dfget", *PLUGINS) if not (programs / name).exists()]
+    if missing:
+        sys.exit(f"bench: {', '.join(missing)} not in {programs}: run `make release` first")
 
 
 class Ground:

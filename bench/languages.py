@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import report
-from measure import RunFailed, Side, compare, run_to_first_byte, watch
+from measure import Plan, RunFailed, Side, compare, run_to_first_byte, watch
 from outputs import COPY
 from results import ratio_or_none
 from storages import LANGUAGES, Lacking, dist, share
@@ -101,8 +101,8 @@ class Bench:
     def measure(self, sides):
         warm_ups = 1 if self.options.quick else 2
         small, big = sides.pair("small", to_stdout=True), sides.pair("big", to_stdout=False)
-        starts = all_runs(compare(small, warm_ups, self.starts, nothing, run_to_first_byte))
-        wholes = all_runs(compare(big, warm_ups, self.wholes, nothing))
+        starts = all_runs(compare(small, Plan(warm_ups, self.starts, nothing, run_to_first_byte, run_to_first_byte)))
+        wholes = all_runs(compare(big, Plan(warm_ups, self.wholes, nothing)))
         ours, theirs = map(of_side, starts, wholes)
         for side, figures in zip(big, (ours, theirs)):
             peaks = [memory(watch(side, nothing, COPY[1]).peaks) for _ in range(3)]

@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Callable
 
 from outputs import COPY, remove
 from processes import sample
@@ -81,33 +82,37 @@ class Result:
     runs: list = field(default_factory=list)
 
 
-def compare(sides, warm_ups, counted, before, how=None, warm=None):
+def compare(sides, plan):
     """Has the sides take turns: a b c a b c …; returns a Result a side.
 
-    The warm-ups are made by `warm`, checked thoroughly and not counted. A side that fails drops out, and all with the
-    first one, because the others are there for its sake."""
-    how = how or run
+    A side that fails drops out, and all with the first one, because the others are there for its sake."""
     results = [Result(side) for side in sides]
     for result in results:
         if isinstance(result.side, Absent):
             result.status, result.why = "skipped", result.side.why
-    for round_number in range(warm_ups + counted):
+    for turn in [warm_up] * plan.warm_ups + [counted] * plan.counted:
         for result in results:
             if results[0].status == "ok" and result.status == "ok":
-                take_turn(result, round_number < warm_ups, before, warm or how, how)
+                turn(result, plan)
     for result in results[1:]:
         if results[0].status != "ok" and result.status == "ok":
             result.status, result.why = results[0].status, results[0].why
     return results
 
 
-def take_turn(result, is_warm_up, before, warm, how):
-    thorough, quick = result.side.checks
+def warm_up(result, plan):
+    thorough, _ = result.side.checks
+    attempt(result, result.warm, lambda side: plan.warm(side, plan.before, thorough))
+
+
+def counted(result, plan):
+    _, quick = result.side.checks
+    attempt(result, result.runs, lambda side: plan.how(side, plan.before, quick))
+
+
+def attempt(result, runs, turn):
     try:
-        if is_warm_up:
-            result.warm.append(warm(result.side, before, thorough))
-        else:
-            result.runs.append(how(result.side, before, quick))
+        runs.append(turn(result.side))
     except RunFailed as failure:
         result.status, result.why = "failed", str(failure)
 
@@ -176,6 +181,17 @@ def watch(side, before, check):
     server = side.server.memory() if side.server else 0
     finish(side, status, check)
     return Watched(peaks, usage.ru_utime + usage.ru_stime, server)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often the sides of a case take turns; what precedes each run, untimed; how a warm-up and a counted run are made."""
+
+    warm_ups: int
+    counted: int
+    before: Callable
+    how: Callable = run
+    warm: Callable = run
 
 
 def start_process(side, stdout=None):

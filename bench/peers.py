@@ -23,7 +23,7 @@ AND_SYNC = ["/bin/sh", "-c", '"$@" && exec sync "$0"']
 
 @dataclass(frozen=True)
 class Peer:
-    """`argv` of what it needs, the ground, the file, the output. Of a name in `needs` the path is in the first."""
+    """`argv` is of the paths of what it needs, the ground, the file and the output."""
 
     needs: tuple
     argv: Callable
@@ -103,29 +103,30 @@ PEERS = {
 }
 
 
-def find(nginx):
-    """The path of each program that some peer needs, or None."""
-    names = {name for peer in PEERS.values() for name in peer.needs if name != NGINX}
-    found = {name: shutil.which(name) or shutil.which(name, path=BUILT) for name in sorted(names)}
-    return {**found, NGINX: nginx.program if nginx else None}
+class Peers:
+    """Those that this machine has, and those that it lacks. Of a name in `found` the path, or None."""
 
+    def __init__(self, ground):
+        self.ground = ground
+        names = {name for peer in PEERS.values() for name in peer.needs if name != NGINX}
+        self.found = {name: shutil.which(name) or shutil.which(name, path=BUILT) for name in sorted(names)}
+        self.found[NGINX] = ground.nginx.program if ground.nginx else None
 
-def side(name, found, ground, file, output):
-    """The peer as one side of a case, or what it lacks. A listing is its stdout, and goes to the output."""
-    peer = PEERS[name]
-    if lacks := [need for need in peer.needs if not found[need]]:
-        return Absent(name, f"{' and '.join(lacks)} not found")
-    prints = peer.checks == LISTING
-    original = ground.scratch / "listing" if prints else file
-    server = ground.nginx if NGINX in peer.needs else None
-    argv = peer.argv(found, ground, file, output)
-    return Side(name, argv, output, original, ground.environment, server, peer.checks, prints)
+    def side(self, name, file, output):
+        """The peer as one side of a case, or what it lacks. A listing is its stdout, and goes to the output."""
+        peer, ground = PEERS[name], self.ground
+        if lacks := [need for need in peer.needs if not self.found[need]]:
+            return Absent(name, f"{' and '.join(lacks)} not found")
+        prints = peer.checks == LISTING
+        original = ground.scratch / "listing" if prints else file
+        server = ground.nginx if NGINX in peer.needs else None
+        argv = peer.argv(self.found, ground, file, output)
+        return Side(name, argv, output, original, ground.environment, server, peer.checks, prints)
 
-
-def versions(found):
-    """What is printed before the table: which version each is of, and which are not there."""
-    missing = "not found: the cases that need it are skipped"
-    return {name: version(name, path) if path else missing for name, path in found.items()}
+    def versions(self):
+        """What is printed before the table: which version each is of, and which are not there."""
+        missing = "not found: the cases that need it are skipped"
+        return {name: version(name, path) if path else missing for name, path in self.found.items()}
 
 
 def version(name, path):

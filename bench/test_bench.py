@@ -10,7 +10,7 @@ import peers
 import results
 import targets
 from cases import FULL, QUICK, Case, cases
-from measure import Absent, Run, RunFailed, Side, TooFewRuns, Watched, compare, ratios
+from measure import Absent, Plan, Run, RunFailed, Side, TooFewRuns, Watched, compare, ratios
 from processes import Peak
 
 
@@ -44,22 +44,22 @@ class Turns(unittest.TestCase):
     def test_sides_take_turns_and_warm_ups_are_not_counted(self):
         order = self.scratch / "order"
         script = f'printf "%s " "${{0##*/}}" >> {order}; echo hello > "$0"'
-        found = compare([self.side("a", script), self.side("b", script), self.side("c", script)], 1, 3, nothing)
+        found = compare([self.side("a", script), self.side("b", script), self.side("c", script)], Plan(1, 3, nothing))
         self.assertEqual(order.read_text().split(), ["a", "b", "c"] * 4)
         self.assertEqual([(result.status, len(result.runs)) for result in found], [("ok", 3)] * 3)
 
     def test_a_peer_that_is_not_there_is_named_and_the_others_run(self):
         ok = 'echo hello > "$0"'
-        found = compare([self.side("a", ok), Absent("aria2c", "aria2c not found"), self.side("c", ok)], 1, 3, nothing)
+        found = compare([self.side("a", ok), Absent("aria2c", "aria2c not found"), self.side("c", ok)], Plan(1, 3, nothing))
         self.assertEqual([result.status for result in found], ["ok", "skipped", "ok"])
         self.assertEqual(found[1].why, "aria2c not found")
 
     def test_a_peer_that_fails_drops_out_with_its_words(self):
-        found = compare([self.side("a", 'echo hello > "$0"'), self.side("b", "echo no >&2; exit 3")], 1, 3, nothing)
+        found = compare([self.side("a", 'echo hello > "$0"'), self.side("b", "echo no >&2; exit 3")], Plan(1, 3, nothing))
         self.assertEqual([(result.status, result.why) for result in found], [("ok", ""), ("failed", "b: exit 3: no")])
 
     def test_an_output_that_is_wrong_fails_and_so_does_none(self):
-        found = compare([self.side("a", 'echo hallo > "$0"'), self.side("b", "true")], 1, 3, nothing)
+        found = compare([self.side("a", 'echo hallo > "$0"'), self.side("b", "true")], Plan(1, 3, nothing))
         self.assertEqual([result.why for result in found], ["a: a is not original"] * 2)
 
     def test_cpu_of_a_process_that_nobody_waited_for_fails_the_run(self):
@@ -71,11 +71,13 @@ class Turns(unittest.TestCase):
 
 class Peers(unittest.TestCase):
     def test_what_a_peer_lacks_is_said(self):
-        found = {"curl": None, "nginx": None}
-        self.assertEqual(peers.side(peers.CURL, found, None, None, None), Absent("curl", "curl and nginx not found"))
+        there = peers.Peers(SimpleNamespace(nginx=None))
+        there.found["curl"] = None
+        self.assertEqual(there.side(peers.CURL, None, None), Absent("curl", "curl and nginx not found"))
 
     def test_a_missing_peer_is_named_before_the_table(self):
-        self.assertEqual(peers.versions({"wget": None}), {"wget": "not found: the cases that need it are skipped"})
+        versions = peers.Peers(SimpleNamespace(nginx=None)).versions()
+        self.assertEqual(versions["nginx"], "not found: the cases that need it are skipped")
 
     def test_each_target_is_of_a_case_and_a_peer_that_there_are(self):
         there = {(case.key, peer) for case in cases(FULL) for peer in case.peers}
@@ -98,7 +100,8 @@ class Tables(unittest.TestCase):
 
     def document(self, case):
         machine = {"cpu": "a", "cores": 2, "kernel": "6", "memory_mib": 1, "disk_free_mib": 1, "load": 0}
-        return {"started": "today", "mode": "quick", "machine": machine, "programs": {}, "cases": [case], "memory": [], "flat": None}
+        found = {"started": "today", "mode": "quick", "machine": machine, "programs": {}}
+        return {**found, "cases": [case], "memory": [], "flat": None}
 
     def test_a_target_is_met_or_missed_by_so_much(self):
         wanted = {kind: target["verdict"] for kind, target in self.case(3)["sides"][1]["targets"].items()}
