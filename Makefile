@@ -24,10 +24,10 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 
-.PHONY: help demo plugins test faults soak fuzz bench bench-languages lint fmt clippy docs deny release install install-examples uninstall
+.PHONY: help demo plugins test faults soak fuzz bench bench-instructions bench-languages lint fmt clippy docs deny release install install-examples uninstall
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s%s\n", $$1, $$2 }' Makefile
 
 demo: release ## build, install the example plugins below target/demo, download through both
 	@echo; echo '--- Two plugins, put into a plugin directory:'
@@ -66,8 +66,15 @@ soak: ## N random histories of kills, changes and damage (200), from SEED: every
 fuzz: ## invent input for all that comes from outside: SECONDS (60) a target, or for TARGET alone
 	.ci/fuzz $(or $(SECONDS),60) $(TARGET)
 
-bench: release ## measure dfget and its peers side by side (QUICK=1: fewer and smaller runs)
-	python3 bench/bench.py $(if $(QUICK),--quick)
+# The last one is the plugin of the tests: it serves whatever scheme its file name says, so a hundred can be listed.
+bench: ## install the peers that are missing, measure dfget and them side by side (QUICK=1: fewer and smaller runs; CASE=WORD: some)
+	bench/install
+	$(BUILD) -p faultplug
+	python3 -m unittest discover -q bench
+	python3 bench/bench.py $(if $(QUICK),--quick) $(if $(CASE),--case '$(CASE)')
+
+bench-instructions: release ## count the instructions of the hot paths, and fail where they are more than in bench/instructions.json (UPDATE=1)
+	python3 bench/instructions.py $(if $(UPDATE),--update)
 
 bench-languages: release ## measure the example plugin of each language beside the Rust one, as far as they are built (make plugins)
 	python3 bench/languages.py $(if $(QUICK),--quick)

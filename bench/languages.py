@@ -15,7 +15,9 @@ import time
 from pathlib import Path
 
 import report
-from measure import Pair, RunFailed, Side, TooFewRuns, compare, ratios, run_to_first_byte, watch
+from measure import Plan, RunFailed, Side, compare, run_to_first_byte, watch
+from outputs import COPY
+from results import ratio_or_none
 from storages import LANGUAGES, Lacking, dist, share
 
 HERE = Path(__file__).resolve().parent
@@ -99,11 +101,11 @@ class Bench:
     def measure(self, sides):
         warm_ups = 1 if self.options.quick else 2
         small, big = sides.pair("small", to_stdout=True), sides.pair("big", to_stdout=False)
-        compare(small, warm_ups, self.starts, nothing, run_to_first_byte)
-        compare(big, warm_ups, self.wholes, nothing)
-        ours, theirs = of_side(small.runs_a, big.runs_a), of_side(small.runs_b, big.runs_b)
-        for side, figures in ((big.a, ours), (big.b, theirs)):
-            peaks = [memory(watch(side, nothing)[0]) for _ in range(3)]
+        starts = all_runs(compare(small, Plan(warm_ups, self.starts, nothing, run_to_first_byte, run_to_first_byte)))
+        wholes = all_runs(compare(big, Plan(warm_ups, self.wholes, nothing)))
+        ours, theirs = map(of_side, starts, wholes)
+        for side, figures in zip(big, (ours, theirs)):
+            peaks = [memory(watch(side, nothing, COPY[1]).peaks) for _ in range(3)]
             figures["plugin_kib"], figures["host_kib"] = (max(column) for column in zip(*peaks))
             figures["rate"] = rate(figures, self.size - SMALL)
         if not ours["plugin_kib"]:
@@ -134,7 +136,7 @@ class Sides:
         # What one announces is checked of the other, too: hashing costs more than anything else here.
         digest = ["--digest", verified] if verified else []
         plugin = self.side("plugin", name, self.words(name), to_stdout)
-        return Pair(plugin, self.side(self.title, name, [*self.peer(name), *digest], to_stdout))
+        return plugin, self.side(self.title, name, [*self.peer(name), *digest], to_stdout)
 
     def side(self, title, name, words, to_stdout):
         streams = ["-n", str(self.bench.options.connections)]
@@ -155,6 +157,14 @@ class Sides:
         return next(event["verified"] for event in events if event["event"] == "finished")
 
 
+def all_runs(results):
+    """Those of each side; a side that failed fails the row."""
+    for result in results:
+        if result.status != "ok":
+            raise RunFailed(result.why)
+    return [result.runs for result in results]
+
+
 def of_side(small, big):
     """Seconds, in the order of the runs. `first` and `start` are of the small file, the others of the large one."""
     return {
@@ -163,13 +173,6 @@ def of_side(small, big):
         "wall": [run.wall for run in big],
         "cpu": [run.cpu for run in big],
     }
-
-
-def ratio_or_none(a, b):
-    try:
-        return ratios(a, b)
-    except TooFewRuns:
-        return None
 
 
 def rate(side, size):

@@ -1,8 +1,7 @@
-"""Runs commands and measures them: wall time, CPU of every process involved, peak memory of each.
+"""Runs commands and measures them: wall time, CPU and memory of every process involved.
 
 Refuses to make a ratio of fewer than three counted runs."""
 
-import filecmp
 import os
 import signal
 import statistics
@@ -10,11 +9,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Callable
+
+from outputs import COPY, remove
+from processes import sample
 
 FEWEST_RUNS = 3
-TIME_LIMIT = 300  # seconds for one run
-SAMPLE_EVERY = 0.005  # seconds
-TICK = os.sysconf("SC_CLK_TCK")
+TIME_LIMIT = 600  # seconds for one run
 
 
 class TooFewRuns(Exception):
@@ -27,14 +28,24 @@ class RunFailed(Exception):
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two commands of a pair: what is run, what it must leave behind, and who works for it."""
+    """One of the commands of a case: what is run, what it must leave behind, and who works for it."""
 
     name: str
     argv: list
     output: Path
     original: Path
     environment: dict
-    server: object = None  # has cpu(): seconds used so far; its use counts as the command's
+    server: object = None  # has cpu() and memory(): what it uses meanwhile counts as the command's
+    checks: tuple = COPY  # of the output: the thorough one, and the one of counted runs
+    prints: bool = False  # its stdout is the output
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A side that cannot be run on this machine."""
+
+    name: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -46,31 +57,72 @@ class Run:
     first: float | None = None
 
 
+@dataclass(frozen=True)
+class Watched:
+    """One run that was looked at and not timed: a Peak by (pid, program), and what wait4 and the server tell."""
+
+    peaks: dict
+    cpu: float
+    server_kib: int
+
+    def kib(self):
+        """Of all its processes together. A process counts as the program that it was last."""
+        last = {pid: peak.memory for (pid, _), peak in self.peaks.items()}
+        return sum(last.values()) + self.server_kib
+
+
 @dataclass
-class Pair:
-    """Two sides that do the same job, and their runs in the order in which they were made."""
+class Result:
+    """What came of one side, its runs in the order in which they were made."""
 
-    a: Side
-    b: Side
-    runs_a: list = field(default_factory=list)
-    runs_b: list = field(default_factory=list)
+    side: Side | Absent
+    status: str = "ok"
+    why: str = ""
+    warm: list = field(default_factory=list)
+    runs: list = field(default_factory=list)
 
 
-def compare(pair, warm_ups, counted, before, how=None):
-    """Runs a b a b …; the warm-ups are checked byte for byte and not counted, the others for their length."""
-    how = how or run
-    for _ in range(warm_ups):
-        for side in (pair.a, pair.b):
-            how(side, before, same_content)
-    for _ in range(counted):
-        pair.runs_a.append(how(pair.a, before, same_length))
-        pair.runs_b.append(how(pair.b, before, same_length))
+def compare(sides, plan):
+    """Has the sides take turns: a b c a b c …; returns a Result a side.
+
+    A side that fails drops out, and all with the first one, because the others are there for its sake."""
+    results = [Result(side) for side in sides]
+    for result in results:
+        if isinstance(result.side, Absent):
+            result.status, result.why = "skipped", result.side.why
+    for turn in [warm_up] * plan.warm_ups + [counted] * plan.counted:
+        for result in results:
+            if results[0].status == "ok" and result.status == "ok":
+                turn(result, plan)
+    for result in results[1:]:
+        if results[0].status != "ok" and result.status == "ok":
+            result.status, result.why = results[0].status, results[0].why
+    return results
+
+
+def warm_up(result, plan):
+    thorough, _ = result.side.checks
+    attempt(result, result.warm, lambda side: plan.warm(side, plan.before, thorough))
+
+
+def counted(result, plan):
+    _, quick = result.side.checks
+    attempt(result, result.runs, lambda side: plan.how(side, plan.before, quick))
+
+
+def attempt(result, runs, turn):
+    try:
+        runs.append(turn(result.side))
+    except RunFailed as failure:
+        result.status, result.why = "failed", str(failure)
 
 
 def ratios(a, b):
     """The ratio of the medians, and the smallest and largest ratio of two neighbouring runs."""
     if len(a) < FEWEST_RUNS or len(a) != len(b):
         raise TooFewRuns(f"no ratio from {len(a)} and {len(b)} runs: at least {FEWEST_RUNS} pairs are needed")
+    if min(b) <= 0:
+        raise TooFewRuns("no ratio: a run took less time than the clock can tell")
     pairs = [x / y for x, y in zip(a, b)]
     return statistics.median(a) / statistics.median(b), min(pairs), max(pairs)
 
@@ -113,13 +165,43 @@ def run_to_first_byte(side, before, _):
     return Run(wall, usage.ru_utime + usage.ru_stime, first)
 
 
+def watch(side, before, check):
+    """Runs a command while looking at its processes; not for timing."""
+    remove(side.output)
+    before()
+    pid = start_process(side)
+    peaks, ended = {}, threading.Event()
+    sampler = threading.Thread(target=sample, args=(pid, peaks, ended))
+    sampler.start()
+    try:
+        status, usage = wait_for(pid)
+    finally:
+        ended.set()
+        sampler.join()
+    server = side.server.memory() if side.server else 0
+    finish(side, status, check)
+    return Watched(peaks, usage.ru_utime + usage.ru_stime, server)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often the sides of a case take turns; what precedes each run, untimed; how a warm-up and a counted run are made."""
+
+    warm_ups: int
+    counted: int
+    before: Callable
+    how: Callable = run
+    warm: Callable = run
+
+
 def start_process(side, stdout=None):
-    """Starts the command with nothing to read, its stdout dropped or a pipe, and its stderr kept for the error message."""
-    to_stdout = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+    """Starts the command with nothing to read, its stdout dropped, kept or a pipe, its stderr kept for the error message."""
+    new = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    kept = str(side.output) if side.prints else os.devnull
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        to_stdout if stdout is None else (os.POSIX_SPAWN_DUP2, stdout, 1),
-        (os.POSIX_SPAWN_OPEN, 2, side.environment["BENCH_STDERR"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+        (os.POSIX_SPAWN_OPEN, 1, kept, new, 0o644) if stdout is None else (os.POSIX_SPAWN_DUP2, stdout, 1),
+        (os.POSIX_SPAWN_OPEN, 2, side.environment["BENCH_STDERR"], new, 0o644),
     ]
     return os.posix_spawn(side.argv[0], side.argv, side.environment, file_actions=actions)
 
@@ -149,98 +231,6 @@ def finish(side, status, check):
         raise RunFailed(f"{side.name}: {ended}: {words[-500:] or 'no message'}")
     if side.output.is_char_device():
         return
-    if not check(side.output, side.original):
+    if not side.output.exists() or not check(side.output, side.original):
         raise RunFailed(f"{side.name}: {side.output.name} is not {side.original.name}")
     remove(side.output)
-
-
-def same_length(output, original):
-    if original.is_dir():
-        return lengths(output) == lengths(original)
-    return output.stat().st_size == original.stat().st_size
-
-
-def lengths(directory):
-    """The length of each file beneath, by its path."""
-    files = (Path(parent, name) for parent, _, names in os.walk(directory) for name in names)
-    return {file.relative_to(directory): file.stat().st_size for file in files}
-
-
-def same_content(output, original):
-    if original.is_dir():
-        return same_length(output, original) and all(
-            filecmp.cmp(output / path, original / path, shallow=False) for path in lengths(original)
-        )
-    with open(output, "rb") as a, open(original, "rb") as b:
-        while True:
-            piece = a.read(1 << 20)
-            if piece != b.read(1 << 20):
-                return False
-            if not piece:
-                return True
-
-
-def remove(path):
-    if path.is_dir():
-        # Not deleted: ext4 looks long for an inode while those of ten thousand deleted files are still warm.
-        path.rename(path.with_name(f"{path.name}-{time.monotonic_ns()}"))
-    elif not path.is_char_device():
-        path.unlink(missing_ok=True)
-
-
-@dataclass
-class Peak:
-    """What sampling saw of one process: its peak memory (VmHWM, KiB) and the CPU seconds it had used."""
-
-    memory: int = 0
-    cpu: float = 0.0
-
-
-def watch(side, before):
-    """Runs a command while looking at its processes; not for timing. Peaks by program, and CPU as wait4 counts it."""
-    remove(side.output)
-    before()
-    pid = start_process(side)
-    peaks, ended = {}, threading.Event()
-    sampler = threading.Thread(target=sample, args=(pid, peaks, ended))
-    sampler.start()
-    try:
-        status, usage = wait_for(pid)
-    finally:
-        ended.set()
-        sampler.join()
-    finish(side, status, same_length)
-    return peaks, usage.ru_utime + usage.ru_stime
-
-
-def sample(pid, peaks, ended):
-    while not ended.is_set():
-        for process in [pid, *descendants(pid)]:
-            look_at(process, peaks)
-        ended.wait(SAMPLE_EVERY)
-
-
-def look_at(pid, peaks):
-    """Notes a process under the program it is now: the same process is another program after its exec."""
-    try:
-        program = Path(os.readlink(f"/proc/{pid}/exe")).name.removesuffix(" (deleted)")
-        status = Path(f"/proc/{pid}/status").read_text()
-        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    except (FileNotFoundError, ProcessLookupError):
-        return
-    high = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-    if high:
-        peak = peaks.setdefault((pid, program), Peak())
-        peak.memory = max(peak.memory, int(high[0]))
-        peak.cpu = sum(map(int, ticks)) / TICK
-
-
-def descendants(pid):
-    found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            for child in map(int, children.read_text().split()):
-                found += [child, *descendants(child)]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found

@@ -7,16 +7,19 @@ import subprocess
 import time
 from pathlib import Path
 
+from processes import high_water
+
 CONFIGURATION = """\
 {user}
 daemon off;
 worker_processes 1;
 pid {home}/pid;
 error_log {home}/error.log;
-events {{ worker_connections 256; }}
+events {{ worker_connections 4096; }}
 http {{
     access_log off;
     sendfile on;
+    autoindex on;
     tcp_nopush on;
     default_type application/octet-stream;
     client_body_temp_path {home}/body;
@@ -85,9 +88,15 @@ class Nginx:
 
     def cpu(self):
         """Seconds of CPU that the master and its worker have used."""
+        return sum(seconds(pid) for pid in self.pids())
+
+    def memory(self):
+        """Their peaks together since they started, in KiB."""
+        return sum(high_water(pid) for pid in self.pids())
+
+    def pids(self):
         master = self.process.pid
-        workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        return sum(seconds(pid) for pid in [master, *workers])
+        return [master, *Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
 
 def seconds(pid):

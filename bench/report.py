@@ -1,16 +1,17 @@
-"""What the bench says: the machine it ran on, one row a pair, and the same as a JSON file."""
+"""What the bench says: the machine it ran on, a block a case and a line a side, and the same as a JSON file."""
 
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
 from pathlib import Path
 
-from measure import TooFewRuns, ratios
-
-COLUMNS = "{:<34}{:>11}{:>11}  {:<20}{:>11}{:>11}  {:<20}"
+COLUMNS = "  {:<22}{:>9} {:<19} {:<21}{:>9} {:<19} {:<21}{:>9} {:<4}"
+VERSION = re.compile(r"\d+(?:\.\d+)+\S*")
+HEADING = ["", "wall", "ratio (min..max)", "target", "CPU", "ratio (min..max)", "target", "memory", "ratio"]
 
 
 def machine(directory):
@@ -33,14 +34,19 @@ def cpu_model():
 
 
 def version(*argv):
-    """The first line a program prints of its version, without the libraries in brackets."""
+    """The first number with a dot in what a program prints of itself."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
-    return (done.stdout or done.stderr).strip().splitlines()[0].partition(" (")[0]
+    found = VERSION.search(done.stdout or done.stderr)
+    return found[0] if found else "it does not say which"
+
+
+def facts_in_words(facts):
+    line = "{cpu}, {cores} cores, Linux {kernel}, {memory_mib} MiB of memory, {disk_free_mib} MiB of disk free"
+    return line.format(**facts)
 
 
 def print_facts(facts, programs):
-    line = "{cpu}, {cores} cores, Linux {kernel}, {memory_mib} MiB of memory, {disk_free_mib} MiB of disk free"
-    print(line.format(**facts))
+    print(facts_in_words(facts))
     for name, text in programs.items():
         print(f"{name}: {text}")
     if facts["load"] > facts["cores"] / 4:
@@ -50,53 +56,62 @@ def print_facts(facts, programs):
 
 
 def print_heading():
-    ratio = "ratio (min..max)"
-    print(COLUMNS.format("case", "dfget", "peer", ratio, "dfget CPU", "peer CPU", ratio).rstrip())
+    print(COLUMNS.format(*HEADING).rstrip())
 
 
-def print_row(case):
-    if "why" in case:
-        print(f"{case['name']:<34}   {case['status']}: {case['why']}")
-        return
-    a, b = case["dfget"], case["peer"]
-    cells = [case["name"]]
+def print_case(case):
+    print(f"{case['name']}, {case['amount']}")
+    for side in case["sides"]:
+        if "why" in side:
+            print(f"  {side['name']:<22} {side['status']}: {side['why']}")
+        else:
+            print(COLUMNS.format(*cells(side)).rstrip())
+
+
+def cells(side):
+    found = [side["name"]]
     for kind in ("wall", "cpu"):
-        cells += [milliseconds(a[kind]), milliseconds(b[kind]), ratio(case["ratios"][kind])]
-    print(COLUMNS.format(*cells).rstrip())
+        wanted = kind if kind != "wall" or kind in side["targets"] else "seconds"
+        found += [milliseconds(side[kind]), ratio_cell(side, kind), target(side["targets"].get(wanted))]
+    memory = side["ratios"].get("memory")
+    return [*found, mebibytes(side["memory"]), f"{memory[0]:.2f}" if memory else ""]
+
+
+def ratio_cell(side, kind):
+    return ratio(side["ratios"][kind]) if kind in side["ratios"] else ""
+
+
+def target(wanted):
+    return f"≤ {wanted['limit']} {wanted['verdict']}" if wanted else ""
 
 
 def milliseconds(runs):
+    if not runs:
+        return "-"
     median = statistics.median(runs) * 1000
     return f"{median:.1f} ms" if median < 100 else f"{median:.0f} ms"
+
+
+def mebibytes(kib):
+    return f"{statistics.median(kib) / 1024:.0f} MiB" if kib else "-"
 
 
 def ratio(three):
     return "{:.2f} ({:.2f}..{:.2f})".format(*three) if three else "too few runs"
 
 
-def of_pair(name, pair):
-    """A pair as the JSON file has it; all times in seconds, in the order of the runs."""
-    sides = {}
-    for key, side, runs in (("dfget", pair.a, pair.runs_a), ("peer", pair.b, pair.runs_b)):
-        sides[key] = {"command": side.argv, "wall": [r.wall for r in runs], "cpu": [r.cpu for r in runs]}
-    case = {"name": name, "status": "ok", **sides, "ratios": {}}
-    for kind in ("wall", "cpu"):
-        try:
-            case["ratios"][kind] = ratios(sides["dfget"][kind], sides["peer"][kind])
-        except TooFewRuns:
-            case["ratios"][kind] = None
-    return case
-
-
-def print_memory(rows):
+def print_memory(rows, flat):
     if not rows:
         return
-    print("\n{:<34}{:>14}{:>14}".format("peak memory (VmHWM)", "dfget", "plugin"))
+    print("\n{:<26}{:>12}  {:<24}{:>12}".format("peak memory (VmHWM)", "dfget", "target", "plugin"))
     for row in rows:
         if "why" in row:
-            print(f"{row['name']:<34}   {row['status']}: {row['why']}")
+            print(f"{row['name']:<26}   {row['status']}: {row['why']}")
         else:
-            print(f"{row['name']:<34}{row['host_kib']:>10} KiB{row['plugin_kib']:>10} KiB")
+            wanted = f"≤ {row['target']['limit'] >> 10} MiB {row['target']['verdict']}"
+            print(f"{row['name']:<26}{row['host_kib']:>8} KiB  {wanted:<24}{row['plugin_kib']:>8} KiB")
+    if flat:
+        print(f"dfget's of the largest by the next smaller one: {flat['ratio']:.2f}, {target(flat)}")
 
 
 def write(path, document):

@@ -1,0 +1,55 @@
+"""Looks at the processes of a command while it runs: their peak memory and their CPU."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLE_EVERY = 0.001  # seconds: a cold start is over in five
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Peak:
+    """What sampling saw of one process: its peak memory (VmHWM, KiB) and the CPU seconds it had used."""
+
+    memory: int = 0
+    cpu: float = 0.0
+
+
+def sample(pid, peaks, ended):
+    while not ended.is_set():
+        for process in [pid, *descendants(pid)]:
+            look_at(process, peaks)
+        ended.wait(SAMPLE_EVERY)
+
+
+def look_at(pid, peaks):
+    """Notes a process under the program it is now: the same process is another program after its exec."""
+    try:
+        program = Path(os.readlink(f"/proc/{pid}/exe")).name.removesuffix(" (deleted)")
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        high = high_water(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    if high:
+        # The last one noted is the last one here, too.
+        peak = peaks.setdefault((pid, program), Peak())
+        peak.memory = max(peak.memory, high)
+        peak.cpu = sum(map(int, ticks)) / TICK
+
+
+def high_water(pid):
+    """VmHWM of a process in KiB; 0 of one that has no memory any more."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+
+
+def descendants(pid):
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            for child in map(int, children.read_text().split()):
+                found += [child, *descendants(child)]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
