@@ -78,9 +78,9 @@ def go_pair(*words):
     return argv
 
 
-def in_tree(found, ground, file, output):
+def in_tree(_, ground, file, output):
     """dfget itself, with its source in its own process."""
-    return [found["dfget"], ground.nginx.url(below(ground, file)), "-n", "1", "--no-fsync", "-O", str(output)]
+    return [str(ground.programs / "dfget"), ground.nginx.url(below(ground, file)), "-n", "1", "--no-fsync", "-O", str(output)]
 
 
 def and_sync(command):
@@ -104,7 +104,7 @@ PEERS = {
     CP_SYNC: Peer(("cp",), and_sync(cp)),
     FIND: Peer(("find",), lambda found, _, tree, __: [found["find"], str(tree), "-mindepth", "1"], LISTING),
     SOCKET: Peer(("socket-copy",), lambda found, _, file, output: [found["socket-copy"], str(file), str(output)]),
-    IN_TREE: Peer(("dfget", NGINX), in_tree),
+    IN_TREE: Peer((NGINX,), in_tree),
     GO: Peer(("bench-go-host", "bench-go-plugin"), go_pair()),
     GO_MTLS: Peer(("bench-go-host", "bench-go-plugin"), go_pair("-mtls")),
 }
@@ -117,7 +117,6 @@ class Peers:
         self.ground = ground
         names = {name for peer in PEERS.values() for name in peer.needs if name != NGINX}
         self.found = {name: shutil.which(name) or shutil.which(name, path=BUILT) for name in sorted(names)}
-        self.found["dfget"] = str(ground.programs / "dfget")
         self.found[NGINX] = ground.nginx.program if ground.nginx else None
 
     def side(self, name, file, output):
