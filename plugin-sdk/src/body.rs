@@ -193,20 +193,15 @@ impl Body {
         Self(Kind::Events(Box::pin(events)))
     }
 
-    /// The file that it is the bytes of, if it is: then nothing of it is left here.
-    pub(crate) fn take_file(&mut self) -> Option<FileBody> {
+    /// The file that it is the bytes of, if it is, and as many as that: then nothing of it is left here.
+    pub(crate) fn take_file(&mut self, length: Option<u64>) -> Option<FileBody> {
         match std::mem::replace(&mut self.0, Kind::Taken) {
-            Kind::File(file) => Some(file),
+            Kind::File(file) if length == Some(file.length) => Some(file),
             other => {
                 self.0 = other;
                 None
             }
         }
-    }
-
-    /// The length of the file that it is the bytes of, if it is.
-    pub(crate) fn file_length(&self) -> Option<u64> {
-        if let Kind::File(file) = &self.0 { Some(file.length) } else { None }
     }
 }
 

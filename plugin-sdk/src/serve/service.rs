@@ -156,14 +156,16 @@ impl ResourceClientService for Service {
         }
         let panics_at_start = panics::so_far();
         let wanted = DownloadRequest::from(request);
-        let mut download = guarded(client.download(&wanted)).await?;
+        let download = guarded(client.download(&wanted)).await?;
         // A source that knows no versions has not looked at the one that is asked for.
         if !wanted.validator.is_empty() && download.opened.metadata.validator.is_empty() {
             return Err(Error::Changed("nothing tells its version; download it from its start".into()).into());
         }
         let sockets = self.data_sockets.as_ref().filter(|_| self.uses_data_sockets.load(Ordering::Relaxed));
-        let messages = sockets.and_then(|sockets| sockets.offer(&mut download));
-        let messages = messages.unwrap_or_else(|| Frames::new(download, panics_at_start).boxed());
+        let messages = match sockets {
+            Some(sockets) => sockets.messages(download, panics_at_start),
+            None => Frames::new(download, panics_at_start).boxed(),
+        };
         Ok(Response::new(messages))
     }
 

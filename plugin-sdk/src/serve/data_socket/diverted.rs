@@ -1,0 +1,61 @@
+//! A body's bytes, taken out of its messages.
+
+use futures_util::{StreamExt, stream};
+use plugin_proto::resource::{DownloadResponse, download_response::Event};
+use tokio::{io::AsyncWriteExt, net::UnixStream};
+use tonic::Status;
+
+use super::{DataSocket, Messages};
+use crate::{Error, serve::frames::Frames};
+
+/// Messages whose chunks go elsewhere.
+struct Diverted {
+    frames: Frames,
+    /// Until somebody connects.
+    socket: Option<DataSocket>,
+    stream: Option<UnixStream>,
+}
+
+pub(super) fn messages(frames: Frames, socket: DataSocket) -> Messages {
+    let diverted = Diverted { frames, socket: Some(socket), stream: None };
+    stream::try_unfold(diverted, async |mut diverted| Ok(diverted.next().await?.map(|message| (message, diverted))))
+        .boxed()
+}
+
+impl Diverted {
+    /// The next message that is no chunk.
+    async fn next(&mut self) -> Result<Option<DownloadResponse>, Status> {
+        loop {
+            match self.frames.next().await.transpose()?.and_then(|message| message.event) {
+                None => return Ok(None),
+                Some(Event::Chunk(chunk)) => self.write(&chunk.data).await?,
+                Some(event) => return Ok(Some(DownloadResponse { event: Some(self.pass(event).await?) })),
+            }
+        }
+    }
+
+    async fn pass(&mut self, event: Event) -> Result<Event, Error> {
+        match event {
+            Event::Opened(mut opened) => {
+                opened.data_socket = self.socket.as_ref().map(|socket| socket.name.clone()).unwrap_or_default();
+                Ok(Event::Opened(opened))
+            }
+            Event::End(end) => {
+                self.stream().await?.shutdown().await?;
+                Ok(Event::End(end))
+            }
+            event => Ok(event),
+        }
+    }
+
+    async fn write(&mut self, data: &[u8]) -> Result<(), Error> {
+        Ok(self.stream().await?.write_all(data).await?)
+    }
+
+    async fn stream(&mut self) -> Result<&mut UnixStream, Error> {
+        if let Some(socket) = self.socket.take() {
+            self.stream = Some(socket.accept().await?);
+        }
+        self.stream.as_mut().ok_or_else(|| Error::internal("the host did not connect to the data socket"))
+    }
+}
