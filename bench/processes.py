@@ -1,5 +1,6 @@
 """Looks at the processes of a command while it runs: their peak memory and their CPU."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,16 @@ def high_water(pid):
 
 def descendants(pid):
     found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            for child in map(int, children.read_text().split()):
-                found += [child, *descendants(child)]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    for child in children(pid):
+        found += [child, *descendants(child)]
+    return found
+
+
+def children(pid):
+    """Of all its threads, any of which, or the process itself, may end meanwhile."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
     return found

@@ -42,7 +42,9 @@ FLAT = 1.1
 
 def verdict(found, limit):
     """Of a ratio, seconds or bytes: how it stands to what is aimed at."""
-    return "met" if found <= limit else f"missed by {(found / limit - 1) * 100:.0f} %"
+    if found <= limit:
+        return "met"
+    return f"missed by {max(1, round((found / limit - 1) * 100))} %"
 
 
 def of_ratio(key, peer, kind):

@@ -107,6 +107,9 @@ class Tables(unittest.TestCase):
         wanted = {kind: target["verdict"] for kind, target in self.case(3)["sides"][1]["targets"].items()}
         self.assertEqual(wanted, {"wall": "missed by 10 %", "cpu": "met"})
 
+    def test_a_target_that_is_missed_by_a_hair_is_not_missed_by_nothing(self):
+        self.assertEqual(targets.verdict(1.004, 1.0), "missed by 1 %")
+
     def test_markdown_has_a_line_a_peer(self):
         line = markdown.of(self.document(self.case(3))).splitlines()[-1]
         expected = "| plugin to disk, 2 MiB | curl | 1100 ms | 1000 ms | 1.10 (1.10..1.10) | ≤ 1.0 missed by 10 % "
