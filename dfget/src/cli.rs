@@ -396,7 +396,7 @@ mod tests {
         let line = "s3://b/k --storage-endpoint http://h --storage-access-key-id me --hdfs-delegation-token t \
                     --storage-insecure-skip-verify";
         let opts = parse(line).map_err(|error| panic!("{error}")).unwrap();
-        let offered: Vec<_> = opts.options.offered.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let offered: Vec<_> = opts.options.insisted.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(offered, ["access-key-id=me", "delegation-token=t", "endpoint=http://h", "insecure=true"]);
         assert_eq!(opts.secrets()[..2], ["me", "t"]);
     }

@@ -185,7 +185,10 @@ fn log_to(opts: &Opts, reporter: &Reporter) {
     let filter = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tonic", "tower"]
         .into_iter()
         .fold(Targets::new().with_default(opts.log_level), |filter, target| filter.with_target(target, Level::WARN))
-        .with_target("plugin", opts.plugins.verbosity.deepest());
+        .with_target(
+            "plugin",
+            opts.plugins.verbosity.deepest().max(opts.log_level.min(tracing::level_filters::LevelFilter::WARN)),
+        );
     let stderr = reporter.stderr();
     let layer = tracing_subscriber::fmt::layer().without_time().with_writer(move || stderr.clone());
     let layer = layer.with_ansi(colours_on(&io::stderr()));

@@ -150,10 +150,13 @@ impl Settings {
 
     /// These, for an in-tree source, which is dfget's own code. `strict` for all plugins is for those of others: without
     /// a network, certificates and credentials it could do nothing. What the user says of it alone holds. And where
-    /// nothing comes it is its server that stalls: the engine says so, as it does without isolation.
+    /// nothing comes it is its server that stalls: the engine says so, as it does without isolation; and what it warns of
+    /// is told.
     pub(crate) fn of_in_tree(&self) -> Self {
         let sandbox = if self.sandbox == Sandbox::Strict { Sandbox::Default } else { self.sandbox };
-        Self { sandbox, call_timeout: PATIENCE, stall_timeout: PATIENCE, ..self.clone() }
+        let mut verbosity = self.verbosity.clone();
+        verbosity.all = verbosity.all.max(tracing::level_filters::LevelFilter::WARN);
+        Self { sandbox, verbosity, call_timeout: PATIENCE, stall_timeout: PATIENCE, ..self.clone() }
     }
 
     /// These, and no network for the plugin of `scheme`.

@@ -88,7 +88,8 @@ fn a_disk_that_fills_up_is_told_and_the_download_goes_on_when_there_is_space_aga
                 let run = get().run();
                 assert!(run.is_success(), "{}", run.stderr);
                 let resumed = run.stderr.contains("going on at byte");
-                assert!(resumed || kib <= 64, "with {kib} KiB it began anew: {}", run.stderr);
+                // What came at once and did not fit is not counted.
+                assert!(resumed || kib <= 100, "with {kib} KiB it began anew: {}", run.stderr);
             }
         }
     });

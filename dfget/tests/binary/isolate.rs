@@ -42,7 +42,8 @@ With --debug it serves all the same, and says how dfget connects to it.
 
 #[test]
 fn a_scheme_that_is_not_in_tree_is_told_with_those_that_are() {
-    let schemes: Vec<&str> = dfget::source::IN_TREE.iter().map(|source| source.scheme).collect();
+    let mut schemes: Vec<&str> = dfget::source::IN_TREE.iter().map(|source| source.scheme).collect();
+    schemes.sort_unstable();
     let words = format!("dfget: there is no in-tree source `d7yfs`\n  hint: there are {}\n", schemes.join(", "));
     assert_eq!(told(&by_hand(&["d7yfs"])), (Some(2), "", &*words));
     let none = by_hand(&[]);
@@ -109,7 +110,8 @@ fn the_list_is_the_same() {
     let test = TestEnv::new();
     let print = |words: &[&str]| test.dfget(words).run().succeeded().stdout().to_owned();
     assert_eq!(print(&["plugin", "--isolate"]), print(&["plugin"]));
-    assert_eq!(print(&["plugin", "info", "https", "--isolate"]), "name:      https\nlocation:  in-tree\n");
+    let info = ["plugin", "info", "https"];
+    assert_eq!(print(&[&info[..], &["--isolate"]].concat()), print(&info));
 }
 
 #[test]
@@ -122,7 +124,10 @@ fn a_plugin_that_the_user_names_is_used_all_the_same() {
         " WARN dfs: development plugin ROOT/plugins/d7y-resource-plugin-dfs is used, as --plugin says",
     );
     let run = test.get_as_is("dfs://h/file").args(&["--isolate", "--overwrite"]).expect(hello()).run();
-    run.succeeded_saying(" WARN dfs: the in-tree source is used, not plugin ROOT/plugins/d7y-resource-plugin-dfs");
+    let plugin = "ROOT/plugins/d7y-resource-plugin-dfs";
+    run.succeeded_saying(&format!(
+        " WARN dfs: the in-tree source is used, not plugin {plugin}; --plugin dfs={plugin} uses that"
+    ));
 }
 
 /// Neither is there a file of its own that could have been written by others, nor one that could be locked.

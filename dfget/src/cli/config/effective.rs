@@ -185,6 +185,8 @@ fn masked(key: &str, text: &str) -> String {
             text.split_once('=').map_or_else(|| MASK.into(), |(key, value)| format!("{key}={}", option(key, value)))
         }
         "url" => url(text),
+        // The flag names a file.
+        "key" => text.to_owned(),
         key if is_secret(key) => MASK.into(),
         _ => text.to_owned(),
     }
