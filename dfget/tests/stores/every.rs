@@ -127,7 +127,8 @@ mod check {
         let before = bucket.requests().len();
         run().succeeded();
         let again = bucket.requests().split_off(before);
-        let fetched = again.iter().find(|request| request.target().contains("leaf"));
+        // A listing of OBS tells no times, so that its files are asked for theirs.
+        let fetched = again.iter().find(|request| request.target().contains("leaf") && request.method() != "HEAD");
         assert!(fetched.is_none(), "{fetched:?}");
     }
 
