@@ -154,7 +154,7 @@ mod check {
         run.signal(Signal::KILL);
         run.finish().ended_by(Signal::KILL);
         let missing = gaps(&durable(&state), content.size);
-        assert!(!missing.is_empty() && missing != [0..content.size], "{missing:?}");
+        assert!(!missing.is_empty() && missing != std::slice::from_ref(&(0..content.size)), "{missing:?}");
         let before = bucket.requests().len();
         bucket.get(&test, "file", content).args(&["-n", "1"]).run().succeeded();
         let asked: Vec<_> =
