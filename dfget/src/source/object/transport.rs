@@ -14,10 +14,13 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
-use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
+use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, raw::Operation};
 use reqwest::Client;
 
 use super::rules::Rules;
+
+/// Bytes of an answer that is no object: the longest pages of listings have some 5 MiB.
+const PAGE: usize = 32 * 1024 * 1024;
 
 /// Bytes of a refusal that are kept.
 const REFUSAL: usize = 64 * 1024;
@@ -109,9 +112,11 @@ impl HttpTransport for Transport {
             parts = self.rules.prepare(parts, self.query.as_deref()).await?;
         }
         self.refuse_same_page(&parts)?;
-        for (name, value) in &self.header {
-            parts.headers.entry(name).or_insert_with(|| value.clone());
+        // What is no operation is asked of those who give credentials; for HDFS, of which not all is named, nobody is.
+        if self.rules.follows || parts.extensions.get::<Operation>().is_some() {
+            self.add_header(&mut parts.headers);
         }
+        let is_page = parts.extensions.get::<Operation>() != Some(&Operation::Read);
         let request = Request::from_parts(parts, body.to_bytes());
         let sent = self.send(request);
         let answer = match is_metadata {
@@ -121,7 +126,7 @@ impl HttpTransport for Transport {
             false => sent.await,
         };
         match answer {
-            Ok(answer) => self.look_at(answer).await,
+            Ok(answer) => self.look_at(answer, is_page).await,
             Err(why) => {
                 self.answers.keep(Answer::Missing(why.clone()));
                 Err(Error::new(ErrorKind::Unexpected, why))
@@ -131,6 +136,14 @@ impl HttpTransport for Transport {
 }
 
 impl Transport {
+    /// The user's own.
+    fn add_header(&self, header: &mut HeaderMap) {
+        let own: Vec<_> = self.header.iter().filter(|(name, _)| !header.contains_key(*name)).collect();
+        for (name, value) in own {
+            header.append(name.clone(), value.clone());
+        }
+    }
+
     /// A listing that does not go on would never end.
     fn refuse_same_page(&self, asked: &http::request::Parts) -> opendal::Result<()> {
         let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +183,12 @@ impl Transport {
         }
     }
 
-    async fn look_at(&self, (answer, method): (reqwest::Response, Method)) -> opendal::Result<Response<HttpBody>> {
+    /// `is_page` of what is collected before it is read.
+    async fn look_at(
+        &self,
+        (answer, method): (reqwest::Response, Method),
+        is_page: bool,
+    ) -> opendal::Result<Response<HttpBody>> {
         let (status, header) = (answer.status(), answer.headers().clone());
         let host = answer.url().host_str().unwrap_or_default().to_owned();
         let came = |refusal| {
@@ -189,15 +207,16 @@ impl Transport {
         self.answers.keep(came(first.clone()));
         let rest: ByteStream =
             if status.is_success() { Box::pin(body) } else { Box::pin(futures_util::stream::iter([Ok(first)])) };
-        let mut response = Response::new(HttpBody::new(Chunks(Mutex::new(rest)), None));
+        let mut response =
+            Response::new(HttpBody::new(Chunks { stream: Mutex::new(rest), left: is_page.then_some(PAGE) }, None));
         (*response.status_mut(), *response.headers_mut()) = (status, header);
         Ok(response)
     }
 }
 
-/// What the user sends is for the store, and for nobody else.
+/// What the user sends is for the store, and for nobody else, nor for whoever listens where there is no TLS.
 fn follow(request: &mut Request<Bytes>, next: Uri) {
-    if next.authority() != request.uri().authority() {
+    if (next.scheme(), next.authority()) != (request.uri().scheme(), request.uri().authority()) {
         let kept = [header::RANGE, header::ACCEPT_ENCODING].into_iter();
         let kept = kept.filter_map(|name| Some((name.clone(), request.headers().get(name)?.clone())));
         *request.headers_mut() = kept.collect();
@@ -208,18 +227,34 @@ fn follow(request: &mut Request<Bytes>, next: Uri) {
 type ByteStream = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
 /// Chunks as they come. The lock is never taken: it makes the stream [`Sync`], as opendal wants it.
-struct Chunks(Mutex<ByteStream>);
+struct Chunks {
+    stream: Mutex<ByteStream>,
+    /// Bytes that may still come, where they are limited.
+    left: Option<usize>,
+}
 
 impl Stream for Chunks {
     type Item = opendal::Result<Buffer>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Self { stream, left } = &mut *self;
+        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
         stream.as_mut().poll_next(context).map(|chunk| {
             let broken = |error: reqwest::Error| Error::new(ErrorKind::Unexpected, last_cause(&error.without_url()));
-            chunk.map(|chunk| chunk.map(Buffer::from).map_err(broken))
+            let chunk = chunk?.map_err(broken);
+            Some(chunk.and_then(|chunk| within(left, chunk)).map(Buffer::from))
         })
     }
+}
+
+/// The chunk, if so much may come.
+fn within(left: &mut Option<usize>, chunk: Bytes) -> opendal::Result<Bytes> {
+    if let Some(left) = left {
+        *left = left.checked_sub(chunk.len()).ok_or_else(|| {
+            Error::new(ErrorKind::Unexpected, format!("an answer that is no object has more than {PAGE} bytes"))
+        })?;
+    }
+    Ok(chunk)
 }
 
 /// Down to the cause: reqwest's own text is but "error sending request".
