@@ -12,7 +12,7 @@ use super::{
     Asking, Identity, Service, Store, Versions, Words,
     rules::Rules,
     told::{self, Addressing, Told},
-    transport::Transport,
+    transport::{Route, Transport},
 };
 use crate::source::{KnownOption, network};
 
@@ -48,7 +48,7 @@ const REGION: &str = "us-east-1";
 pub(in crate::source) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
     if options.contains_key("role-arn") {
         // The service that lends roles is asked apart from the store, by whatever the process has installed.
-        opendal::HttpTransporter::install_default(Transport::new(network::client(options)?));
+        opendal::HttpTransporter::install_default(Transport::new(Route::of(options)?));
     }
     super::open(&STORE, options)
 }

@@ -15,9 +15,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, raw::Operation};
-use reqwest::Client;
+use plugin_sdk::Options;
+use reqwest::{Client, Url};
 
 use super::rules::Rules;
+use crate::source::network::{self, Proxies};
 
 /// Bytes of an answer that is no object: the longest pages of listings have some 5 MiB.
 const PAGE: usize = 32 * 1024 * 1024;
@@ -40,8 +42,74 @@ const METADATA_HOSTS: &[&str] =
 pub(super) enum Answer {
     /// It came.
     Came(Came),
-    /// It did not: the causes, down to the last.
-    Missing(String),
+    /// It did not.
+    Missing(Fault),
+}
+
+/// Why there is no answer, as [`network::unanswered`] tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    Unavailable(String),
+    /// By TLS, or because the request makes no sense.
+    Refused(String),
+    /// Somebody wants to know who asks.
+    Login(String),
+}
+
+impl From<plugin_sdk::Error> for Fault {
+    fn from(error: plugin_sdk::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            plugin_sdk::Error::InvalidRequest(_) => Self::Refused(text),
+            plugin_sdk::Error::Unauthenticated(_) | plugin_sdk::Error::PermissionDenied(_) => Self::Login(text),
+            _ => Self::Unavailable(text),
+        }
+    }
+}
+
+impl From<Fault> for plugin_sdk::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unavailable(text) => Self::unavailable(text),
+            Fault::Refused(text) => Self::InvalidRequest(text),
+            Fault::Login(text) => Self::Unauthenticated(text),
+        }
+    }
+}
+
+/// How servers are reached.
+#[derive(Clone)]
+pub(super) struct Route {
+    client: Client,
+    proxies: Arc<Proxies>,
+}
+
+impl Route {
+    /// # Errors
+    ///
+    /// * [`InvalidRequest`](plugin_sdk::Error::InvalidRequest): an option makes no sense
+    pub(super) fn of(options: &Options) -> Result<Self, plugin_sdk::Error> {
+        Ok(Self { client: network::client(options)?, proxies: Arc::new(Proxies::of(options)?) })
+    }
+
+    async fn answer_to(&self, request: &Request<Bytes>) -> Result<reqwest::Response, (Fault, bool)> {
+        let refused = |error: String| (Fault::Refused(error), false);
+        let url = Url::parse(&request.uri().to_string()).map_err(|error| refused(error.to_string()))?;
+        let made = reqwest::Request::try_from(request.clone().map(reqwest::Body::from));
+        let answer = match self.client.execute(made.map_err(|error| refused(chain(&error)))?).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let may_be_stale = !error.is_connect() && !error.is_timeout();
+                return Err((network::unanswered(error, &url, &self.proxies).into(), may_be_stale));
+            }
+        };
+        match self.proxies.between(&url) {
+            Some(proxy) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err((network::wants_login(&proxy).into(), false))
+            }
+            _ => Ok(answer),
+        }
+    }
 }
 
 /// An answer without its body, unless it is a refusal.
@@ -73,7 +141,7 @@ impl Answers {
 
 /// The transport of one call.
 pub(super) struct Transport {
-    pub(super) client: Client,
+    pub(super) route: Route,
     pub(super) rules: Arc<Rules>,
     /// Added to the query, where a signature does not cover it.
     pub(super) query: Option<String>,
@@ -86,9 +154,9 @@ pub(super) struct Transport {
 
 impl Transport {
     /// Of requests that belong to no call.
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(route: Route) -> Self {
         Self {
-            client,
+            route,
             rules: Arc::default(),
             query: None,
             header: HeaderMap::new(),
@@ -120,16 +188,16 @@ impl HttpTransport for Transport {
         let request = Request::from_parts(parts, body.to_bytes());
         let sent = self.send(request);
         let answer = match is_metadata {
-            true => {
-                tokio::time::timeout(METADATA_PATIENCE, sent).await.unwrap_or_else(|_| Err("nobody answers".into()))
-            }
+            true => tokio::time::timeout(METADATA_PATIENCE, sent)
+                .await
+                .unwrap_or_else(|_| Err(Fault::Unavailable("nobody answers".into()))),
             false => sent.await,
         };
         match answer {
             Ok(answer) => self.look_at(answer, is_page).await,
-            Err(why) => {
-                self.answers.keep(Answer::Missing(why.clone()));
-                Err(Error::new(ErrorKind::Unexpected, why))
+            Err(fault) => {
+                self.answers.keep(Answer::Missing(fault.clone()));
+                Err(Error::new(ErrorKind::Unexpected, plugin_sdk::Error::from(fault).to_string()))
             }
         }
     }
@@ -157,29 +225,25 @@ impl Transport {
     }
 
     /// The answer, from wherever it is redirected to.
-    async fn send(&self, mut request: Request<Bytes>) -> Result<(reqwest::Response, Method), String> {
+    async fn send(&self, mut request: Request<Bytes>) -> Result<(reqwest::Response, Method), Fault> {
         let method = request.method().clone();
         for _ in 0..=REDIRECTS {
             let answer = self.answer_to(&request).await?;
-            match self.rules.redirect(&request, &answer)? {
+            match self.rules.redirect(&request, &answer).map_err(Fault::Refused)? {
                 Some(next) => follow(&mut request, next),
                 None => return Ok((answer, method)),
             }
         }
-        Err(format!("the server redirects more than {REDIRECTS} times"))
+        Err(Fault::Refused(format!("the server redirects more than {REDIRECTS} times")))
     }
 
     /// A server closes a connection that was used before whenever it likes: what may have met that is sent once more, as
     /// RFC 9112, section 9.3.1, allows for GET and HEAD.
-    async fn answer_to(&self, request: &Request<Bytes>) -> Result<reqwest::Response, String> {
+    async fn answer_to(&self, request: &Request<Bytes>) -> Result<reqwest::Response, Fault> {
         let again = matches!(*request.method(), Method::GET | Method::HEAD);
-        let made =
-            || reqwest::Request::try_from(request.clone().map(reqwest::Body::from)).map_err(|error| chain(&error));
-        match self.client.execute(made()?).await {
-            Err(error) if again && !error.is_connect() && !error.is_timeout() => {
-                self.client.execute(made()?).await.map_err(|error| chain(&error.without_url()))
-            }
-            answer => answer.map_err(|error| chain(&error.without_url())),
+        match self.route.answer_to(request).await {
+            Err((_, true)) if again => self.route.answer_to(request).await.map_err(|(fault, _)| fault),
+            answer => answer.map_err(|(fault, _)| fault),
         }
     }
 
