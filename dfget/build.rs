@@ -18,7 +18,9 @@ fn main() -> io::Result<()> {
     // At a fixed address, as programs in Go are: some twenty thousand pointers need not be relocated at each start, and
     // their pages not be copied. Stack, heap and libraries are where the kernel likes, as ever.
     println!("cargo::rustc-link-arg-bins=-no-pie");
-    if target("ENV") == "gnu" && is_native() && has_static_unwinder() {
+    // What fuzzes has C++ in it, which brings the library along.
+    let is_fuzzed = env::var_os("CARGO_CFG_FUZZING").is_some();
+    if target("ENV") == "gnu" && is_native() && !is_fuzzed && has_static_unwinder() {
         let directory = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
         fs::write(directory.join("libgcc_s.so"), UNWINDER)?;
         println!("cargo::rustc-link-search=native={}", directory.display());

@@ -155,6 +155,7 @@ dry-run = false                   # default
 # storage-security-token =
 # storage-credential-path =
 storage-insecure-skip-verify = false  # default
+# storage-predefined-acl =
 # hdfs-delegation-token =
 # plugin =
 # plugin-dir =
