@@ -30,7 +30,8 @@ impl Opts {
 fn secrets_of_option(name: &str, value: &str) -> Vec<String> {
     let login = match value.parse::<ResourceUrl>() {
         Ok(url) if value.contains("://") => return url.secrets().chain(all_of_secret(name, value)).collect(),
-        _ => value.split_once('@').map_or(value, |(login, _)| login),
+        _ if name == "proxy" => value.rsplit_once('@').map_or(value, |(login, _)| login),
+        _ => value,
     };
     let is_login = matches!(name, "user" | "proxy");
     let password = login.split_once(':').map(|(_, password)| password.to_owned()).filter(|_| is_login);

@@ -33,6 +33,9 @@ pub(super) struct StorageArguments {
     /// Believe every certificate of the store, so that anybody may pose as it
     #[arg(long)]
     storage_insecure_skip_verify: bool,
+    /// Taken and not used: it is for uploads
+    #[arg(long, value_name = "ACL", hide = true)]
+    storage_predefined_acl: Option<String>,
     /// A token of HDFS' namenode
     #[arg(long, value_name = "TOKEN")]
     hdfs_delegation_token: Option<String>,

@@ -44,7 +44,6 @@ use plugin_sdk::{
     Body, Bytes, Download, DownloadRequest, Entry, Error, Metadata, Opened, Options, Request, ResourceClient,
     Validator, async_trait,
 };
-use reqwest::Client;
 
 use self::{
     bucket::{Bucket, Call},
@@ -52,9 +51,8 @@ use self::{
     reading::{FIRST_BYTE, body_of},
     rules::Rules,
     told::Told,
-    transport::Answer,
+    transport::{Answer, Route},
 };
-use super::network;
 
 /// What dfget must know of a kind of store.
 pub(super) struct Store {
@@ -134,15 +132,15 @@ impl Service {
 
 struct ObjectStore {
     store: &'static Store,
-    client: Client,
+    route: Route,
     told: Arc<Told>,
     buckets: Mutex<HashMap<String, Arc<Bucket>>>,
 }
 
 /// The source of a store, as the user's options say.
 fn open(store: &'static Store, options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
-    let (client, told) = (network::client(options)?, Arc::new(Told::new(options)));
-    Ok(Arc::new(ObjectStore { store, client, told, buckets: Mutex::default() }))
+    let (route, told) = (Route::of(options)?, Arc::new(Told::new(options)));
+    Ok(Arc::new(ObjectStore { store, route, told, buckets: Mutex::default() }))
 }
 
 #[async_trait]
@@ -208,7 +206,7 @@ impl ObjectStore {
         if let Some(bucket) = buckets.get(&location.bucket) {
             return Ok(Arc::clone(bucket));
         }
-        let bucket = Arc::new(Bucket::new(self.store, &self.told, &location.bucket, &self.client)?);
+        let bucket = Arc::new(Bucket::new(self.store, &self.told, &location.bucket, &self.route)?);
         buckets.insert(location.bucket.clone(), Arc::clone(&bucket));
         Ok(bucket)
     }

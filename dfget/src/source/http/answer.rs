@@ -119,16 +119,26 @@ pub(super) fn metadata_of(answer: &Response) -> Result<Metadata, Error> {
         // RFC 9112, section 6.3: where there are chunks, they are what counts.
         false => number(header::CONTENT_LENGTH).filter(|_| !header.contains_key(header::TRANSFER_ENCODING)),
     };
-    let etag = text(header, header::ETAG).map(str::to_owned);
+    let last_modified = date(header::LAST_MODIFIED);
+    let etag = text(header, header::ETAG).and_then(|etag| telling(etag, last_modified));
     Ok(Metadata {
         content_length,
         support_range: coding_of(header).is_none() && (part || accepts_ranges(header)),
-        validator: Validator { etag, last_modified: date(header::LAST_MODIFIED) },
+        validator: Validator { etag, last_modified },
         expires: date(header::EXPIRES),
         content_type: text(header, header::CONTENT_TYPE).map(str::to_owned),
         digests: digest::announced(answer.status(), header),
         file_name: name::stated(header),
     })
+}
+
+/// An ETag by which parts can be put together. A weak one may stay the same when bytes change, as RFC 9110, section
+/// 8.8.1, has it: with a time beside it both have to stay the same, so the two are made one; alone it tells nothing.
+fn telling(etag: &str, last_modified: Option<SystemTime>) -> Option<String> {
+    if !etag.starts_with("W/") {
+        return Some(etag.to_owned());
+    }
+    last_modified.map(|time| format!("{etag} {}", httpdate::fmt_http_date(time)))
 }
 
 fn accepts_ranges(header: &HeaderMap) -> bool {

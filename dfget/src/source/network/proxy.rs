@@ -61,7 +61,13 @@ impl Proxies {
     /// Through whom a request for `url` goes, without its password.
     pub(in crate::source) fn between(&self, url: &Url) -> Option<String> {
         let found = self.matcher.intercept(&url.as_str().parse().ok()?)?;
-        Some(found.uri().to_string().trim_end_matches('/').to_owned())
+        let uri = found.uri().to_string();
+        // Of a password with an `@` in it a part may be left.
+        let shown = match uri.split_once("://") {
+            Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or(rest)),
+            None => uri,
+        };
+        Some(shown.trim_end_matches('/').to_owned())
     }
 }
 
@@ -98,7 +104,9 @@ fn checked(name: &str, text: &str) -> Result<String, Error> {
     }
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let url = Url::parse(&text).ok().filter(|url| SCHEMES.contains(&url.scheme()));
-    url.filter(Url::has_host).map(|_| text).ok_or_else(|| no_proxy(name))
+    // As it is understood here: others take another `@` of a password for its end.
+    let url = url.filter(Url::has_host).ok_or_else(|| no_proxy(name))?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn no_proxy(name: &str) -> Error {

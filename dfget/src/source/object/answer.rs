@@ -11,7 +11,7 @@ use super::Identity;
 /// Of what a store's library read from an answer.
 pub(super) fn metadata(identity: Identity, told: &opendal::Metadata) -> Metadata {
     let etag = match identity {
-        Identity::ETag => told.etag().map(str::to_owned).filter(|etag| !etag.trim_matches('"').is_empty()),
+        Identity::ETag => told.etag().map(str::to_owned).filter(|etag| is_strong(etag)),
         Identity::Generation => told.version().map(|generation| format!("\"{generation}\"")),
         Identity::Time => None,
     };
@@ -24,6 +24,11 @@ pub(super) fn metadata(identity: Identity, told: &opendal::Metadata) -> Metadata
         digests: told.content_md5().and_then(|text| digest("md5", text)).into_iter().collect(),
         file_name: None,
     }
+}
+
+/// Whether parts can be put together by it. A weak one may stay the same when bytes change: RFC 9110, section 8.8.1.
+fn is_strong(etag: &str) -> bool {
+    !etag.starts_with("W/") && !etag.trim_matches('"').is_empty()
 }
 
 /// Adds what only the raw answer tells. An ETag is no digest: of an object that came in parts, or is encrypted, it only

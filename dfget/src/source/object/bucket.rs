@@ -9,12 +9,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use opendal::{Executor, HttpTransporter, OperationContext};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use plugin_sdk::{Error, Header};
-use reqwest::Client;
 
 use super::{
     Asking, Location, Service, Store, Told, Versions,
     refusal::{self, Asked},
-    transport::{self, Answer, Answers, Transport},
+    transport::{self, Answer, Answers, Route, Transport},
 };
 
 /// What opendal's signer says when no place that it knows has credentials.
@@ -24,7 +23,7 @@ pub(super) struct Bucket {
     store: &'static Store,
     told: Arc<Told>,
     name: String,
-    client: Client,
+    route: Route,
     /// Of what is found out when it is first asked.
     current: Mutex<(Asking, Arc<Service>)>,
 }
@@ -42,11 +41,11 @@ impl Bucket {
     /// # Errors
     ///
     /// * [`Error::InvalidRequest`]: an option makes no sense, or one is missing
-    pub(super) fn new(store: &'static Store, told: &Arc<Told>, name: &str, client: &Client) -> Result<Self, Error> {
+    pub(super) fn new(store: &'static Store, told: &Arc<Told>, name: &str, route: &Route) -> Result<Self, Error> {
         let asking = Asking { anonymous: told.is_on("anonymous")?, region: None };
         let service = Arc::new((store.service)(told, name, &asking)?);
         let current = Mutex::new((asking, service));
-        Ok(Self { store, told: Arc::clone(told), name: name.to_owned(), client: client.clone(), current })
+        Ok(Self { store, told: Arc::clone(told), name: name.to_owned(), route: route.clone(), current })
     }
 
     /// For one request, with the user's header.
@@ -58,14 +57,14 @@ impl Bucket {
         let service = Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).1);
         let answers = Answers::default();
         let rules = Arc::clone(&service.rules);
-        let (client, header) = (self.client.clone(), header_of_user(header)?);
+        let (route, header) = (self.route.clone(), header_of_user(header)?);
         let query = match (self.store.versions, &location.version) {
             (Versions::Query(name), Some(version)) => {
                 Some(format!("{name}={}", utf8_percent_encode(version, NON_ALPHANUMERIC)))
             }
             _ => None,
         };
-        let transport = Transport { client, rules, query, header, answers: answers.clone(), page: Mutex::default() };
+        let transport = Transport { route, rules, query, header, answers: answers.clone(), page: Mutex::default() };
         let context = OperationContext::from_parts(HttpTransporter::new(transport), Executor::default());
         Ok(Call { service, context, answers })
     }

@@ -13,6 +13,9 @@ use super::{
     not_a_directory,
 };
 
+/// Twice what the longest pages have, Azure's of 5,000.
+const LONGEST_PAGE: usize = 10_000;
+
 /// What is beneath `location`, or `None` if nothing is.
 ///
 /// # Errors
@@ -54,6 +57,33 @@ struct Listing {
     /// Whether there is such a directory, though it may be empty.
     exists: bool,
     ended: bool,
+    order: Order,
+}
+
+/// Stores list in the order of the keys; within a page objects and directories may come apart.
+#[derive(Default)]
+struct Order {
+    highest: String,
+    /// Entries since the highest.
+    since: usize,
+}
+
+impl Order {
+    /// Refuses a listing that has not gone on for longer than any page is: it would never end.
+    fn check(&mut self, path: &str) -> opendal::Result<()> {
+        if path > self.highest.as_str() {
+            *self = Self { highest: path.to_owned(), since: 0 };
+            return Ok(());
+        }
+        self.since += 1;
+        if self.since <= LONGEST_PAGE {
+            return Ok(());
+        }
+        Err(opendal::Error::new(
+            opendal::ErrorKind::Unexpected,
+            "the listing does not go on: the same entries come again",
+        ))
+    }
 }
 
 impl Listing {
@@ -61,7 +91,7 @@ impl Listing {
         let prefix = location.prefix();
         // A bucket is there, or is refused.
         let exists = prefix.is_empty();
-        Self { store, call, location, prefix, lister: None, exists, ended: false }
+        Self { store, call, location, prefix, lister: None, exists, ended: false, order: Order::default() }
     }
 
     async fn next(&mut self) -> Result<Option<Entry>, Error> {
@@ -76,7 +106,7 @@ impl Listing {
 
     /// What comes next, without the object that stands for the directory itself.
     async fn found(&mut self) -> opendal::Result<Option<oio::Entry>> {
-        let Self { call, prefix, lister, exists, .. } = self;
+        let Self { call, prefix, lister, exists, order, .. } = self;
         let lister = match lister {
             Some(lister) => lister,
             None => {
@@ -85,6 +115,7 @@ impl Listing {
             }
         };
         while let Some(found) = lister.next_dyn().await? {
+            order.check(found.path())?;
             if found.path() != prefix.as_str() && found.path() != "/" {
                 return Ok(Some(found));
             }
@@ -105,5 +136,20 @@ impl Listing {
 
     fn error(&self, made: &opendal::Error) -> Error {
         self.call.error(self.store, &self.location, made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_that_does_not_go_on_is_refused() {
+        let mut order = Order::default();
+        for path in ["b/", "c/", "a", "bb", "d"] {
+            order.check(path).unwrap();
+        }
+        let again = (0..=LONGEST_PAGE).find_map(|_| order.check("a").err());
+        assert!(again.is_some_and(|error| error.to_string().contains("does not go on")));
     }
 }

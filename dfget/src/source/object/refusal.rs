@@ -44,7 +44,7 @@ impl Came {
 /// Why a call failed, by the last answer that there was and by the error that opendal made of it.
 pub(super) fn error(asked: Asked<'_>, answer: Option<&Answer>, made: &opendal::Error) -> Error {
     match answer {
-        Some(Answer::Missing(why)) => Error::unavailable(why.clone()),
+        Some(Answer::Missing(fault)) => fault.clone().into(),
         Some(Answer::Came(came)) if !came.status.is_success() => refused(asked, came),
         _ => unanswered(asked, made),
     }
@@ -162,6 +162,8 @@ impl Refusal {
             "NoSuchKey" | "BlobNotFound" | "FileNotFoundException" | "SymlinkTargetNotExist" => Meaning::NoKey,
             "notFound" if self.message.contains("bucket does not exist") => Meaning::NoBucket,
             "InvalidAccessKeyId" | "InvalidSecretId" => Meaning::WrongKey,
+            // Azure's, of an account that lets nobody in without a key.
+            "PublicAccessNotPermitted" => Meaning::Denied,
             "SignatureDoesNotMatch" | "AuthenticationFailed" | "AuthorizationFailure" => Meaning::WrongSecret,
             // Azure's, of what is there and not for everybody.
             "ResourceNotFound" if asked.anonymous => Meaning::Denied,

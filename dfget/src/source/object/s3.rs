@@ -12,7 +12,7 @@ use super::{
     Asking, Identity, Service, Store, Versions, Words,
     rules::Rules,
     told::{self, Addressing, Told},
-    transport::Transport,
+    transport::{Route, Transport},
 };
 use crate::source::{KnownOption, network};
 
@@ -48,7 +48,7 @@ const REGION: &str = "us-east-1";
 pub(in crate::source) fn open(options: &Options) -> Result<Arc<dyn ResourceClient>, Error> {
     if options.contains_key("role-arn") {
         // The service that lends roles is asked apart from the store, by whatever the process has installed.
-        opendal::HttpTransporter::install_default(Transport::new(network::client(options)?));
+        opendal::HttpTransporter::install_default(Transport::new(Route::of(options)?));
     }
     super::open(&STORE, options)
 }
@@ -59,7 +59,8 @@ fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error>
         told.either("endpoint", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]).or(profile.endpoint.as_deref());
     let endpoint = told::endpoint(endpoint.unwrap_or("https://s3.amazonaws.com"))?;
     let region = told.either("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]).or(profile.region.as_deref());
-    let is_guess = region.is_none();
+    // What the store has told is none: one that tells another each time is not asked for ever.
+    let is_guess = region.is_none() && asking.region.is_none();
     let region = asking.region.as_deref().or(region).unwrap_or(REGION).to_owned();
 
     let mut builder = S3::default().bucket(bucket).endpoint(endpoint.as_str()).region(&region);

@@ -14,10 +14,15 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
-use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
-use reqwest::Client;
+use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, raw::Operation};
+use plugin_sdk::Options;
+use reqwest::{Client, Url};
 
 use super::rules::Rules;
+use crate::source::network::{self, Proxies};
+
+/// Bytes of an answer that is no object: the longest pages of listings have some 5 MiB.
+const PAGE: usize = 32 * 1024 * 1024;
 
 /// Bytes of a refusal that are kept.
 const REFUSAL: usize = 64 * 1024;
@@ -37,8 +42,74 @@ const METADATA_HOSTS: &[&str] =
 pub(super) enum Answer {
     /// It came.
     Came(Came),
-    /// It did not: the causes, down to the last.
-    Missing(String),
+    /// It did not.
+    Missing(Fault),
+}
+
+/// Why there is no answer, as [`network::unanswered`] tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    Unavailable(String),
+    /// By TLS, or because the request makes no sense.
+    Refused(String),
+    /// Somebody wants to know who asks.
+    Login(String),
+}
+
+impl From<plugin_sdk::Error> for Fault {
+    fn from(error: plugin_sdk::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            plugin_sdk::Error::InvalidRequest(_) => Self::Refused(text),
+            plugin_sdk::Error::Unauthenticated(_) | plugin_sdk::Error::PermissionDenied(_) => Self::Login(text),
+            _ => Self::Unavailable(text),
+        }
+    }
+}
+
+impl From<Fault> for plugin_sdk::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unavailable(text) => Self::unavailable(text),
+            Fault::Refused(text) => Self::InvalidRequest(text),
+            Fault::Login(text) => Self::Unauthenticated(text),
+        }
+    }
+}
+
+/// How servers are reached.
+#[derive(Clone)]
+pub(super) struct Route {
+    client: Client,
+    proxies: Arc<Proxies>,
+}
+
+impl Route {
+    /// # Errors
+    ///
+    /// * [`InvalidRequest`](plugin_sdk::Error::InvalidRequest): an option makes no sense
+    pub(super) fn of(options: &Options) -> Result<Self, plugin_sdk::Error> {
+        Ok(Self { client: network::client(options)?, proxies: Arc::new(Proxies::of(options)?) })
+    }
+
+    async fn answer_to(&self, request: &Request<Bytes>) -> Result<reqwest::Response, (Fault, bool)> {
+        let refused = |error: String| (Fault::Refused(error), false);
+        let url = Url::parse(&request.uri().to_string()).map_err(|error| refused(error.to_string()))?;
+        let made = reqwest::Request::try_from(request.clone().map(reqwest::Body::from));
+        let answer = match self.client.execute(made.map_err(|error| refused(chain(&error)))?).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let may_be_stale = !error.is_connect() && !error.is_timeout();
+                return Err((network::unanswered(error, &url, &self.proxies).into(), may_be_stale));
+            }
+        };
+        match self.proxies.between(&url) {
+            Some(proxy) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err((network::wants_login(&proxy).into(), false))
+            }
+            _ => Ok(answer),
+        }
+    }
 }
 
 /// An answer without its body, unless it is a refusal.
@@ -70,7 +141,7 @@ impl Answers {
 
 /// The transport of one call.
 pub(super) struct Transport {
-    pub(super) client: Client,
+    pub(super) route: Route,
     pub(super) rules: Arc<Rules>,
     /// Added to the query, where a signature does not cover it.
     pub(super) query: Option<String>,
@@ -83,9 +154,9 @@ pub(super) struct Transport {
 
 impl Transport {
     /// Of requests that belong to no call.
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(route: Route) -> Self {
         Self {
-            client,
+            route,
             rules: Arc::default(),
             query: None,
             header: HeaderMap::new(),
@@ -109,28 +180,38 @@ impl HttpTransport for Transport {
             parts = self.rules.prepare(parts, self.query.as_deref()).await?;
         }
         self.refuse_same_page(&parts)?;
-        for (name, value) in &self.header {
-            parts.headers.entry(name).or_insert_with(|| value.clone());
+        // What is no operation is asked of those who give credentials; for HDFS, of which not all is named, nobody is.
+        if self.rules.follows || parts.extensions.get::<Operation>().is_some() {
+            self.add_header(&mut parts.headers);
         }
+        let is_page = parts.extensions.get::<Operation>() != Some(&Operation::Read);
         let request = Request::from_parts(parts, body.to_bytes());
         let sent = self.send(request);
         let answer = match is_metadata {
-            true => {
-                tokio::time::timeout(METADATA_PATIENCE, sent).await.unwrap_or_else(|_| Err("nobody answers".into()))
-            }
+            true => tokio::time::timeout(METADATA_PATIENCE, sent)
+                .await
+                .unwrap_or_else(|_| Err(Fault::Unavailable("nobody answers".into()))),
             false => sent.await,
         };
         match answer {
-            Ok(answer) => self.look_at(answer).await,
-            Err(why) => {
-                self.answers.keep(Answer::Missing(why.clone()));
-                Err(Error::new(ErrorKind::Unexpected, why))
+            Ok(answer) => self.look_at(answer, is_page).await,
+            Err(fault) => {
+                self.answers.keep(Answer::Missing(fault.clone()));
+                Err(Error::new(ErrorKind::Unexpected, plugin_sdk::Error::from(fault).to_string()))
             }
         }
     }
 }
 
 impl Transport {
+    /// The user's own.
+    fn add_header(&self, header: &mut HeaderMap) {
+        let own: Vec<_> = self.header.iter().filter(|(name, _)| !header.contains_key(*name)).collect();
+        for (name, value) in own {
+            header.append(name.clone(), value.clone());
+        }
+    }
+
     /// A listing that does not go on would never end.
     fn refuse_same_page(&self, asked: &http::request::Parts) -> opendal::Result<()> {
         let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,33 +225,34 @@ impl Transport {
     }
 
     /// The answer, from wherever it is redirected to.
-    async fn send(&self, mut request: Request<Bytes>) -> Result<(reqwest::Response, Method), String> {
+    async fn send(&self, mut request: Request<Bytes>) -> Result<(reqwest::Response, Method), Fault> {
         let method = request.method().clone();
         for _ in 0..=REDIRECTS {
             let answer = self.answer_to(&request).await?;
-            match self.rules.redirect(&request, &answer)? {
+            match self.rules.redirect(&request, &answer).map_err(Fault::Refused)? {
                 Some(next) => follow(&mut request, next),
                 None => return Ok((answer, method)),
             }
         }
-        Err(format!("the server redirects more than {REDIRECTS} times"))
+        Err(Fault::Refused(format!("the server redirects more than {REDIRECTS} times")))
     }
 
     /// A server closes a connection that was used before whenever it likes: what may have met that is sent once more, as
     /// RFC 9112, section 9.3.1, allows for GET and HEAD.
-    async fn answer_to(&self, request: &Request<Bytes>) -> Result<reqwest::Response, String> {
+    async fn answer_to(&self, request: &Request<Bytes>) -> Result<reqwest::Response, Fault> {
         let again = matches!(*request.method(), Method::GET | Method::HEAD);
-        let made =
-            || reqwest::Request::try_from(request.clone().map(reqwest::Body::from)).map_err(|error| chain(&error));
-        match self.client.execute(made()?).await {
-            Err(error) if again && !error.is_connect() && !error.is_timeout() => {
-                self.client.execute(made()?).await.map_err(|error| chain(&error.without_url()))
-            }
-            answer => answer.map_err(|error| chain(&error.without_url())),
+        match self.route.answer_to(request).await {
+            Err((_, true)) if again => self.route.answer_to(request).await.map_err(|(fault, _)| fault),
+            answer => answer.map_err(|(fault, _)| fault),
         }
     }
 
-    async fn look_at(&self, (answer, method): (reqwest::Response, Method)) -> opendal::Result<Response<HttpBody>> {
+    /// `is_page` of what is collected before it is read.
+    async fn look_at(
+        &self,
+        (answer, method): (reqwest::Response, Method),
+        is_page: bool,
+    ) -> opendal::Result<Response<HttpBody>> {
         let (status, header) = (answer.status(), answer.headers().clone());
         let host = answer.url().host_str().unwrap_or_default().to_owned();
         let came = |refusal| {
@@ -189,15 +271,16 @@ impl Transport {
         self.answers.keep(came(first.clone()));
         let rest: ByteStream =
             if status.is_success() { Box::pin(body) } else { Box::pin(futures_util::stream::iter([Ok(first)])) };
-        let mut response = Response::new(HttpBody::new(Chunks(Mutex::new(rest)), None));
+        let mut response =
+            Response::new(HttpBody::new(Chunks { stream: Mutex::new(rest), left: is_page.then_some(PAGE) }, None));
         (*response.status_mut(), *response.headers_mut()) = (status, header);
         Ok(response)
     }
 }
 
-/// What the user sends is for the store, and for nobody else.
+/// What the user sends is for the store, and for nobody else, nor for whoever listens where there is no TLS.
 fn follow(request: &mut Request<Bytes>, next: Uri) {
-    if next.authority() != request.uri().authority() {
+    if (next.scheme(), next.authority()) != (request.uri().scheme(), request.uri().authority()) {
         let kept = [header::RANGE, header::ACCEPT_ENCODING].into_iter();
         let kept = kept.filter_map(|name| Some((name.clone(), request.headers().get(name)?.clone())));
         *request.headers_mut() = kept.collect();
@@ -208,18 +291,34 @@ fn follow(request: &mut Request<Bytes>, next: Uri) {
 type ByteStream = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
 /// Chunks as they come. The lock is never taken: it makes the stream [`Sync`], as opendal wants it.
-struct Chunks(Mutex<ByteStream>);
+struct Chunks {
+    stream: Mutex<ByteStream>,
+    /// Bytes that may still come, where they are limited.
+    left: Option<usize>,
+}
 
 impl Stream for Chunks {
     type Item = opendal::Result<Buffer>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Self { stream, left } = &mut *self;
+        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
         stream.as_mut().poll_next(context).map(|chunk| {
             let broken = |error: reqwest::Error| Error::new(ErrorKind::Unexpected, last_cause(&error.without_url()));
-            chunk.map(|chunk| chunk.map(Buffer::from).map_err(broken))
+            let chunk = chunk?.map_err(broken);
+            Some(chunk.and_then(|chunk| within(left, chunk)).map(Buffer::from))
         })
     }
+}
+
+/// The chunk, if so much may come.
+fn within(left: &mut Option<usize>, chunk: Bytes) -> opendal::Result<Bytes> {
+    if let Some(left) = left {
+        *left = left.checked_sub(chunk.len()).ok_or_else(|| {
+            Error::new(ErrorKind::Unexpected, format!("an answer that is no object has more than {PAGE} bytes"))
+        })?;
+    }
+    Ok(chunk)
 }
 
 /// Down to the cause: reqwest's own text is but "error sending request".

@@ -55,9 +55,20 @@ fn another_etag_is_noticed_where_the_server_does_not_look_at_ours() {
 
 #[test]
 fn a_weak_etag_is_compared_and_not_sent() {
-    let weak = |resource: Resource, etag| Resource { etag: Some(etag), ..resource };
+    let weak = |resource: Resource, etag| Resource { etag: Some(etag), modified: Some(BEFORE), ..resource };
     let asked = noticed_between_pieces(weak(OLD, "W/\"1\""), weak(NEW, "W/\"2\""), "it is another version than before");
     assert!(asked.iter().all(|asked| asked.header("if-match").is_none()));
+}
+
+/// It may stay the same when bytes change.
+#[test]
+fn a_weak_etag_alone_puts_no_parts_together() {
+    let weak = |resource: Resource| Resource { etag: Some("W/\"1\""), ..resource };
+    let server = Server::start(move |asked| weak(if asked.number == 0 { OLD } else { NEW }).answer(asked));
+    let test = TestEnv::new();
+    let get = test.get(&server.url("/file")).args(&["-n", "4", "--piece-length", "1M"]);
+    get.expect(Digest::of_content(OLD.content)).run().succeeded();
+    assert_eq!(server.ranges(), [None]);
 }
 
 #[test]
