@@ -31,7 +31,7 @@ fn more_than_a_thousand_objects_are_listed() {
 
 #[test]
 fn a_version_is_chosen_by_the_url() {
-    for store in [oss(), cos()].into_iter().flatten() {
+    for store in all() {
         let (test, bucket) = (TestEnv::new(), store.bucket_with("versions-125", &json!({"versioned": true})));
         let first = bucket.put(&test, "file", SMALL).expect("the bucket has versions");
         let new = Content { seed: 32, size: 3_000 };

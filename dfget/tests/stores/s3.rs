@@ -153,8 +153,7 @@ fn a_temporary_key_is_good_with_its_token_alone() {
     let Some(store) = moto() else { return };
     let (test, bucket) = (TestEnv::new(), store.bucket("temporary-125"));
     bucket.put(&test, "file", SMALL);
-    let given = store.call(&json!({"do": "temporary"}));
-    let given = |name: &str| given[name].as_str().unwrap().to_owned();
+    let given = |name: &str| store.facts["temporary"][name].as_str().unwrap().to_owned();
     let get = |token: &str| {
         let options = [("access-key-id", given("key")), ("access-key-secret", given("secret"))];
         let dfget = with_key_of(&test, &bucket, "file").arg("--overwrite");
@@ -170,7 +169,7 @@ fn whoever_may_nothing_is_told_so() {
     let Some(store) = moto() else { return };
     let (test, bucket) = (TestEnv::new(), store.bucket("stranger-125"));
     bucket.put(&test, "file", SMALL);
-    let stranger = store.call(&json!({"do": "stranger"}));
+    let stranger = &store.facts["stranger"];
     let dfget = with_key_of(&test, &bucket, "file");
     let run = dfget
         .env("AWS_ACCESS_KEY_ID", stranger["key"].as_str().unwrap())

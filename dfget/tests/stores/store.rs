@@ -176,10 +176,6 @@ impl Bucket {
 pub(crate) struct Request(Value);
 
 impl Request {
-    pub(crate) fn method(&self) -> &str {
-        self.0["method"].as_str().unwrap()
-    }
-
     pub(crate) fn target(&self) -> &str {
         self.0["target"].as_str().unwrap()
     }

@@ -305,5 +305,6 @@ class Obs(Cloud):
             answer = client.putFile(bucket, key, str(file))
             if answer.status >= 300:
                 raise RuntimeError(f"{answer.status} {answer.errorCode}: {answer.errorMessage}")
+            return answer.body.versionId
         finally:
             client.close()

@@ -85,47 +85,40 @@ class Moto(S3):
     def __init__(self, home, programs):
         self.port = process.free_port()
         command = [sys.executable, str(Path(__file__).with_name("moto_server.py")), "-H", "127.0.0.1", "-p", str(self.port)]
-        # What there is to be done before anybody has a key is not looked at.
+        # Until there are keys nobody is looked at; afterwards everybody is, whichever test is at work.
         unlimited = process.environment(INITIAL_NO_AUTH_ACTION_COUNT="1000000")
         self.process = process.start(command, self.port, home / "log", env=unlimited)
-        self.connect(*self._user())
-        self._look("0")
-
-    def _look(self, unseen):
+        keys, self.temporary = self._keys(), self._temporary()
+        self.stranger = keys["stranger"]
+        self.connect(*keys["reader"].values())
         url, kind = f"http://127.0.0.1:{self.port}/moto-api/reset-auth", {"Content-Type": "text/plain"}
-        urllib.request.urlopen(urllib.request.Request(url, unseen.encode(), kind)).close()
+        urllib.request.urlopen(urllib.request.Request(url, b"0", kind)).close()
+
+    def facts(self, endpoint):
+        return {**super().facts(endpoint), "temporary": self.temporary, "stranger": self.stranger}
 
     def _service(self, name):
         endpoint = f"http://127.0.0.1:{self.port}"
         key = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
         return boto3.client(name, endpoint_url=endpoint, region_name=REGION, **key)
 
-    def _user(self):
+    def _keys(self):
+        """Of somebody who may do all, and of somebody who may nothing."""
         iam = self._service("iam")
         everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
-        iam.create_user(UserName="reader")
+        for name in ("reader", "stranger"):
+            iam.create_user(UserName=name)
         iam.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=policy)
         trust = json.dumps({"Version": "2012-10-17", "Statement": [{**everything, "Principal": "*"}]})
         iam.create_role(RoleName="visitor", AssumeRolePolicyDocument=trust)
         iam.put_role_policy(RoleName="visitor", PolicyName="all", PolicyDocument=policy)
-        key = iam.create_access_key(UserName="reader")["AccessKey"]
-        return key["AccessKeyId"], key["SecretAccessKey"]
+        made = {name: iam.create_access_key(UserName=name)["AccessKey"] for name in ("reader", "stranger")}
+        return {name: {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]} for name, key in made.items()}
 
-    def temporary(self):
+    def _temporary(self):
         """A key that is good with its token alone."""
-        self._look("1")
         sts = self._service("sts")
         role = sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/visitor", RoleSessionName="test")
-        self._look("0")
         given = role["Credentials"]
         return {"key": given["AccessKeyId"], "secret": given["SecretAccessKey"], "token": given["SessionToken"]}
-
-    def stranger(self):
-        """A key of somebody who may nothing."""
-        self._look("2")
-        iam = self._service("iam")
-        iam.create_user(UserName="stranger")
-        key = iam.create_access_key(UserName="stranger")["AccessKey"]
-        self._look("0")
-        return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}

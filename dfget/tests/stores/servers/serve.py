@@ -8,6 +8,7 @@ the `options` and `variables` with which dfget reaches it, and the `base` of its
 import importlib
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -29,6 +30,8 @@ STORES = {
 
 def main():
     name, programs = sys.argv[1:]
+    # Whoever ends the tests ends this in peace, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     home = Path(tempfile.mkdtemp(prefix="dfget-store-", dir="/tmp"))
     store = None
     try:

@@ -5,6 +5,7 @@ Files get there by WebHDFS, as its documentation shows it with curl.
 
 import json
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -42,8 +43,8 @@ class WebHdfs:
 
     def tree(self, bucket, prefix, directory):
         files = [path for path in Path(directory).rglob("*") if path.is_file()]
-        for path in files:
-            self.put(bucket, prefix + str(path.relative_to(directory)), path)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda path: self.put(bucket, prefix + str(path.relative_to(directory)), path), files))
         return len(files)
 
     def _ask(self, method, path, operation, **query):

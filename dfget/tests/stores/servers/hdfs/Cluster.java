@@ -12,7 +12,7 @@ final class Cluster {
         configuration.setInt("dfs.replication", 1);
         // A file has several blocks, and a listing takes several calls.
         configuration.setInt("dfs.blocksize", 1 << 20);
-        configuration.setInt("dfs.ls.limit", 100);
+        configuration.setInt("dfs.ls.limit", 20);
         // Who is not the superuser may read what its permissions say.
         configuration.setBoolean("dfs.permissions.enabled", true);
         int port = Integer.parseInt(arguments[1]);
