@@ -9,8 +9,7 @@ fn main() {
     stamp("D7YFS_BUILD_COMMIT", || git(&["rev-parse", "--short", "HEAD"]));
     stamp("D7YFS_BUILD_TIME", || git(&["log", "-1", "--format=%cd", TIME_FORMAT]));
     rerun_if_committed();
-    // At a fixed address it starts sooner: the documentation of plugin-sdk says why.
-    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
+    if starts_sooner_at_a_fixed_address() {
         println!("cargo:rustc-link-arg-bins=-no-pie");
     }
 }
@@ -39,4 +38,11 @@ fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).env("TZ", "UTC").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
+}
+
+/// The documentation of plugin-sdk says why; a program without shared libraries is linked in another way altogether.
+fn starts_sooner_at_a_fixed_address() -> bool {
+    let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
+    let is_static = target("FEATURE").split(',').any(|feature| feature == "crt-static");
+    target("OS") == "linux" && target("ENV") == "gnu" && !is_static
 }

@@ -42,7 +42,8 @@
 //! * **Panics** in a method or in a [`Body::produce`] task end that one call; the plugin goes on.
 //! * **The start.** A plugin is started for each run of dfget. On Linux a program at a fixed address starts sooner, since
 //!   no pointers in it need be relocated; Go links its programs so by default. In `build.rs`:
-//!   `println!("cargo::rustc-link-arg-bins=-no-pie");`. Stack, heap and libraries stay where the kernel likes.
+//!   `println!("cargo::rustc-link-arg-bins=-no-pie");`, but not for musl nor with `crt-static`; that of `examples/share`
+//!   looks. Stack, heap and libraries stay where the kernel likes.
 //! * **Tests.** `conformance::check`, behind the feature `conformance`, holds the finished executable to PROTOCOL.md.
 //! * **The same type** is an in-tree source when it is registered in dfget instead of handed to [`serve`].
 

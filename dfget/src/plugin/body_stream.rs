@@ -13,7 +13,7 @@ use super::{
     assembly::{Assembly, Step, Violation},
     client::lacks_download,
     connect,
-    running::{Running, host_error},
+    running::{Heard, POST_MORTEM, Running, host_error},
 };
 use crate::{limit::within, url::shown};
 
@@ -73,13 +73,14 @@ impl BodyStream {
         let first = stream.message().await?;
         let (assembly, opened) = Assembly::open(range, first).map_err(|violation| stream.violated(violation))?;
         if let Some(name) = assembly.data_socket() {
-            stream.data = Some(stream.connect(name).await?);
+            let data = stream.connect(name).await?;
+            stream.data = Some(data);
         }
         stream.assembly = Some(assembly);
         Ok(Download { opened, body: Body::from_events(stream.into_events()) })
     }
 
-    async fn connect(&self, name: &str) -> Result<DataSocket, SourceError> {
+    async fn connect(&mut self, name: &str) -> Result<DataSocket, SourceError> {
         let Some(directory) = &self.running.data_sockets else {
             let fact = "it names a data socket, and nobody has asked for one".to_owned();
             return Err(self.violated(Violation::Protocol(fact)));
@@ -89,7 +90,11 @@ impl BodyStream {
                 tracing::debug!("{} comes on data socket {name} of plugin {}", shown(&self.url), self.running.name);
                 Ok(DataSocket { stream, buffer: BytesMut::new() })
             }
-            Err(fault) => Err(self.running.explain_data_socket(&fault, &shown(&self.url)).await),
+            Err(fault) => match within(POST_MORTEM, self.message()).await {
+                // It failed before anybody could connect, and says so.
+                Some((Err(error), _)) => Err(error),
+                _ => Err(self.running.explain_data_socket(&fault, &shown(&self.url)).await),
+            },
         }
     }
 
@@ -100,9 +105,8 @@ impl BodyStream {
     /// The next event, or `None` after `End`. Empty messages are no sign of life: they do not extend the wait.
     async fn event(mut self: Box<Self>) -> Result<Option<(BodyEvent, Box<Self>)>, SourceError> {
         let mut patience = self.running.settings.stall_timeout;
-        let stalled = |stream: &Self| stream.running.stalled("only empty messages came".into());
         loop {
-            let Some((arrival, took)) = within(patience, self.arrival()).await else { return Err(stalled(&self)) };
+            let Some((arrival, took)) = within(patience, self.arrival()).await else { return Err(self.stalled()) };
             let arrival = arrival?;
             patience = patience.saturating_sub(took);
             let assembly = self.assembly.as_mut().expect("a body begins after Opened");
@@ -118,7 +122,7 @@ impl BodyStream {
                     return Ok(Some((event, self)));
                 }
                 // Where there always is a next message, the time limit on it never strikes.
-                Ok(Step::Empty) if patience.is_zero() => return Err(stalled(&self)),
+                Ok(Step::Empty) if patience.is_zero() => return Err(self.stalled()),
                 Ok(Step::Empty) => {}
                 Ok(Step::End) => {
                     self.running.progress.completed();
@@ -140,9 +144,9 @@ impl BodyStream {
                     self.data = Some(data);
                     return Ok(Arrival::Data(bytes));
                 },
-                message = self.message(), if self.end.is_none() => {
+                heard = self.running.listen(&mut self.messages), if self.end.is_none() => {
                     self.data = Some(data);
-                    match message? {
+                    match self.understand(heard).await? {
                         end @ DownloadResponse { event: Some(Event::End(_)) } => self.end = Some(end),
                         message => return Ok(Arrival::Message(message)),
                     }
@@ -156,9 +160,14 @@ impl BodyStream {
     }
 
     async fn message(&mut self) -> Result<DownloadResponse, SourceError> {
+        let heard = self.running.listen(&mut self.messages).await;
+        self.understand(heard).await
+    }
+
+    async fn understand(&self, heard: Heard<Option<DownloadResponse>>) -> Result<DownloadResponse, SourceError> {
         let (url, at) = (&self.url, self.assembly.as_ref().map(Assembly::next));
         let doing = || at.map_or_else(|| shown(url), |at| format!("{} at byte {at}", shown(url)));
-        let next = self.running.next(&mut self.messages, doing).await;
+        let next = self.running.understand(heard, doing).await;
         match next.map_err(|error| lacks_download(&self.running, error))? {
             Some(message) => Ok(message),
             None => {
@@ -166,6 +175,12 @@ impl BodyStream {
                 Err(self.running.explain_truncation(received, &shown(url), &doing()).await)
             }
         }
+    }
+
+    fn stalled(&self) -> SourceError {
+        let fact =
+            if self.end.is_some() { "End came, and no end of its data socket" } else { "only empty messages came" };
+        self.running.stalled(fact.into())
     }
 
     fn violated(&self, violation: Violation) -> SourceError {

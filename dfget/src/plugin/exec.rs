@@ -11,7 +11,7 @@ use std::{
     ffi::{CString, OsString},
     io::{self, Write},
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::ffi::{OsStrExt, OsStringExt},
     },
     thread,
@@ -84,6 +84,12 @@ pub(super) struct Child {
     cage: Cage,
 }
 
+/// What a program is executed with, as the kernel wants it.
+struct Image {
+    arguments: Vec<*const libc::c_char>,
+    environment: Vec<*const libc::c_char>,
+}
+
 /// The host's ends of a plugin's stdin, stdout and stderr.
 pub(super) struct Ends {
     pub(super) stdin: OwnedFd,
@@ -132,12 +138,14 @@ impl Child {
         let made = || pipe_with(PipeFlags::CLOEXEC);
         let ((stdin, input), (output, stdout), (errors, stderr)) = (made()?, made()?, made()?);
         let standard = [stdin, stdout, stderr];
-        let leader = split::split(|| self.run(&standard))?;
+        // The child allocates nothing once its memory is limited: its limit counts the memory of this process.
+        let image = Image { arguments: pointers(&self.arguments), environment: pointers(&self.environment) };
+        let leader = split::split(|| self.run(&standard, &image))?;
         Ok((leader, Ends { stdin: input, stdout: output, stderr: errors }))
     }
 
-    fn run(&mut self, standard: &[OwnedFd; 3]) -> Infallible {
-        let Err(failure) = self.become_plugin(standard);
+    fn run(&mut self, standard: &[OwnedFd; 3], image: &Image) -> Infallible {
+        let Err(failure) = self.become_plugin(standard, image);
         let (what, error) = match &failure {
             Failure::Unconfined(error) => (UNCONFINED, error),
             Failure::NotExecuted(error) => (FAILURE, error),
@@ -154,7 +162,7 @@ impl Child {
         }
     }
 
-    fn become_plugin(&mut self, [stdin, stdout, stderr]: &[OwnedFd; 3]) -> Result<Infallible, Failure> {
+    fn become_plugin(&mut self, [stdin, stdout, stderr]: &[OwnedFd; 3], image: &Image) -> Result<Infallible, Failure> {
         end_with_host(self.host)?;
         process::setpgid(None, None).map_err(io::Error::from)?;
         let streams = stdio::dup2_stdin(stdin).and_then(|()| stdio::dup2_stdout(stdout));
@@ -167,26 +175,34 @@ impl Child {
         self.limiter.join_group();
         self.cage.enter().and_then(|()| self.limiter.apply()).map_err(Failure::Unconfined)?;
         split::restore_signals()?;
-        Ok(self.execute()?)
+        Ok(self.execute(image)?)
     }
 
-    fn execute(&self) -> io::Result<Infallible> {
+    fn execute(&self, image: &Image) -> io::Result<Infallible> {
         for _ in 1..BUSY_TRIES {
-            match self.execute_once() {
+            match self.execute_once(image) {
                 Err(Errno::ETXTBSY) => thread::sleep(BUSY_PAUSE),
                 executed => return Ok(executed?),
             }
         }
-        Ok(self.execute_once()?)
+        Ok(self.execute_once(image)?)
     }
 
-    fn execute_once(&self) -> nix::Result<Infallible> {
-        match &self.manner {
-            #[cfg(target_os = "linux")]
-            Manner::Handle(handle) => nix::unistd::fexecve(handle, &self.arguments, &self.environment),
-            Manner::Checked(handle) if !self.is_still(handle.as_fd()) => Err(Errno::ESTALE),
-            _ => nix::unistd::execve(&self.path, &self.arguments, &self.environment),
+    fn execute_once(&self, image: &Image) -> nix::Result<Infallible> {
+        let (arguments, environment) = (image.arguments.as_ptr(), image.environment.as_ptr());
+        if matches!(&self.manner, Manner::Checked(handle) if !self.is_still(handle.as_fd())) {
+            return Err(Errno::ESTALE);
         }
+        #[allow(unsafe_code)]
+        // SAFETY: both arrays end with a null, and what they point to belongs to `self`.
+        unsafe {
+            match &self.manner {
+                #[cfg(target_os = "linux")]
+                Manner::Handle(handle) => libc::fexecve(handle.as_raw_fd(), arguments, environment),
+                _ => libc::execve(self.path.as_ptr(), arguments, environment),
+            }
+        };
+        Err(Errno::last())
     }
 
     /// Whether the path leads to what was checked.
@@ -215,6 +231,10 @@ fn end_with_host(_: Pid) -> io::Result<()> {
 fn allow_own_files() {
     let umask = process::umask(Mode::all());
     process::umask(umask - Mode::RWXU);
+}
+
+fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
 fn variable((name, value): (OsString, OsString)) -> Option<CString> {
@@ -249,8 +269,9 @@ mod tests {
         assert!(child.is_still(checked.as_fd()));
         fs::write(directory.path().join("other"), "#!/bin/sh\n").unwrap();
         fs::rename(directory.path().join("other"), &path).unwrap();
-        assert_eq!(child.execute_once().unwrap_err(), Errno::ESTALE);
+        let image = Image { arguments: pointers(&[]), environment: pointers(&[]) };
+        assert_eq!(child.execute_once(&image).unwrap_err(), Errno::ESTALE);
         fs::remove_file(&path).unwrap();
-        assert_eq!(child.execute_once().unwrap_err(), Errno::ESTALE);
+        assert_eq!(child.execute_once(&image).unwrap_err(), Errno::ESTALE);
     }
 }

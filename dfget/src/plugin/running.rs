@@ -38,7 +38,7 @@ use crate::{
 const SEE_OUT: Duration = Duration::from_millis(200);
 
 /// How long a plugin whose connection broke has to turn out to be dead.
-const POST_MORTEM: Duration = Duration::from_millis(500);
+pub(super) const POST_MORTEM: Duration = Duration::from_millis(500);
 
 /// The same where its connection ended: asked to end by somebody, it has a second for what it does.
 const FAREWELL: Duration = Duration::from_millis(1500);
@@ -136,10 +136,25 @@ impl Running {
         messages: &mut Streaming<T>,
         doing: impl FnOnce() -> String,
     ) -> Result<Option<T>, plugin_sdk::Error> {
-        let limit = self.settings.stall_timeout;
+        let heard = self.listen(messages).await;
+        self.understand(heard, doing).await
+    }
+
+    /// What [`next`](Self::next) understands. Cancel safe, which understanding it is not: a status comes once.
+    pub(super) async fn listen<T>(&self, messages: &mut Streaming<T>) -> Heard<Option<T>> {
         // A flood that is always ready would keep deadlines and signals waiting.
         tokio::task::consume_budget().await;
-        match self.hear(limit, messages.message()).await {
+        self.hear(self.settings.stall_timeout, messages.message()).await
+    }
+
+    /// The message that was heard, or the reason why there is none.
+    pub(super) async fn understand<T>(
+        &self,
+        heard: Heard<Option<T>>,
+        doing: impl FnOnce() -> String,
+    ) -> Result<Option<T>, plugin_sdk::Error> {
+        let limit = self.settings.stall_timeout;
+        match heard {
             Heard::Word(Ok(message)) => Ok(message),
             Heard::Word(Err(status)) => Err(self.explain(status, &doing()).await),
             Heard::Death(ending) => Err(host_error(self.crashed(ending, &doing()).await)),
@@ -261,7 +276,7 @@ impl Running {
 }
 
 /// What came of waiting for a plugin.
-enum Heard<T> {
+pub(super) enum Heard<T> {
     Word(Result<T, Status>),
     Death(Ending),
     Nothing,

@@ -84,7 +84,9 @@ async fn start_networked(
 async fn start_once(candidate: &Candidate, options: Option<&Options>, settings: &Settings) -> Result<Running, Error> {
     let begun = Instant::now();
     let program = Program::check(candidate, settings).await?;
-    let mut launched = Launched::new(candidate, &program, settings).await?;
+    // Also where it is: to execute what is on a share that hangs takes as long as that does.
+    let launched = timeout(settings.start_timeout, Launched::new(candidate, &program, settings)).await;
+    let mut launched = launched.unwrap_or_else(|_| Err(never_executed(candidate, settings.start_timeout)))?;
     let ready = match timeout(settings.start_timeout, launched.become_ready(candidate, options, settings)).await {
         Ok(ready) => ready,
         Err(_) => Err(launched.unfinished(settings.start_timeout)),
@@ -274,6 +276,11 @@ impl Launched {
         let last_words = self.logs.last_words(LAST_WORDS).await;
         Error::Start { plugin: candidate.title(), fault, last_words }
     }
+}
+
+fn never_executed(candidate: &Candidate, limit: Duration) -> Error {
+    let fault = StartFault::Silent(limit, String::new());
+    Error::Start { plugin: candidate.title(), fault, last_words: Vec::new() }
 }
 
 fn not_executed(path: &Path, error: &io::Error) -> Error {

@@ -34,6 +34,25 @@ fn a_plugin_that_dies_while_it_sends_is_restarted_and_goes_on_at_the_byte() {
     assert_eq!(std::fs::read(&deaths).unwrap(), b"x");
 }
 
+/// A reason that comes before the first byte is the reason: not that the socket is gone meanwhile.
+#[test]
+fn a_body_that_fails_before_its_first_byte_is_told_as_it_failed() {
+    for (query, code, words) in [
+        ("good://h/file?size=3000000&fail-at=0", 20, "gone"),
+        ("good://h/file?size=3000000&panic-at=0", 24, "no tape in the drive"),
+        ("good://h/file?size=3000000&panic-at=70000", 24, "no tape in the drive"),
+        ("data-sockets://h/file?size=3000000&data=fail-first", 20, "no tape"),
+    ] {
+        TestEnv::new().get(query).run().failed_saying(code, &[words]);
+    }
+}
+
+#[test]
+fn a_status_that_comes_before_the_end_of_the_socket_is_not_lost() {
+    let url = "data-sockets://h/file?size=3000000&data=fail-late&at=1000000";
+    TestEnv::new().get(url).run().failed_saying(24, &["the tape broke"]);
+}
+
 #[test]
 fn fewer_bytes_than_announced_are_no_file() {
     run("data=short&at=1000000").failed_saying(30, &["got 1000000 bytes, expected 3000000"]);

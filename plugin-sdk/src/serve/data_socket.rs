@@ -101,7 +101,7 @@ impl Drop for DataSocket {
 mod tests {
     use std::io::{Seek, Write};
 
-    use futures_util::StreamExt;
+    use futures_util::{StreamExt, stream};
     use plugin_proto::resource::{End, download_response::Event};
     use tokio::io::AsyncReadExt;
 
@@ -168,6 +168,15 @@ mod tests {
         let (read, last) = receive(in_memory(LENGTH - 2, LENGTH)).await;
         let text = format!("the source ended 2 bytes short of the {LENGTH} announced");
         assert_eq!((read as u64, last), (LENGTH - 2, Err(text)));
+    }
+
+    /// What the body of a connection that broke at once comes to: the socket must not be gone before the reason is told.
+    #[tokio::test]
+    async fn a_body_that_fails_before_its_first_byte_is_connected_to_and_told() {
+        let opened = download(LENGTH, LENGTH, Ok(())).opened;
+        let fails = stream::iter([Err(Error::NotFound("no tape".into()))]);
+        let (read, last) = receive(Download { opened, body: Body::from_events(fails) }).await;
+        assert_eq!((read, last), (0, Err("no tape".into())));
     }
 
     #[tokio::test]

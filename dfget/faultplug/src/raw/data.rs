@@ -10,6 +10,8 @@
 //! | `no-length` | no word of how many they are |
 //! | `elsewhere` | a socket in another directory |
 //! | `nobody` | a socket that is not there |
+//! | `fail-first` | the same, and the reason |
+//! | `fail-late` | INTERNAL after `at` bytes, and a moment later the end of the socket |
 //! | `silent` | after `at` bytes nothing more, and the socket stays open |
 //! | `die` | after `at` bytes the plugin dies, once, as `deaths` has it |
 
@@ -27,6 +29,8 @@ use faultplug::{Content, query};
 use futures_util::{StreamExt, stream};
 use plugin_proto::resource::{DownloadResponse, Metadata, Opened, Range, Validator, download_response::Event};
 
+use tonic::Status;
+
 use super::{
     calls::Answers,
     stream::{Message, chunk, end, message},
@@ -43,7 +47,7 @@ pub(super) fn messages(url: &str, start: u64) -> Answers<DownloadResponse> {
     let listener = UnixListener::bind(format!("{}/{name}", socket_dir())).expect("there is room for a socket");
     let shown = match kind.as_str() {
         "elsewhere" => format!("../{name}"),
-        "nobody" => "data-nobody".into(),
+        "nobody" | "fail-first" => "data-nobody".into(),
         _ => name,
     };
     let opened = opened(content, start, shown, kind != "no-length");
@@ -51,6 +55,8 @@ pub(super) fn messages(url: &str, start: u64) -> Answers<DownloadResponse> {
     let sender = tokio::task::spawn_blocking(move || send(&listener, content, start, &url));
     let beside = match kind.as_str() {
         "early-end" => Some(end(total)),
+        "fail-first" => Some(Err(Status::not_found("no tape"))),
+        "fail-late" => Some(Err(Status::internal("the tape broke"))),
         "chunk" => Some(chunk(start, content.bytes(start..start + 1))),
         _ => None,
     };
@@ -79,13 +85,15 @@ fn send(listener: &UnixListener, content: Content, start: u64, url: &str) {
     let Ok((mut stream, _)) = listener.accept() else { return };
     let at = query::number(url, "at").unwrap_or_default().max(start);
     let stop = match query::value(url, "data").unwrap_or_default() {
-        "short" | "silent" => at,
+        "short" | "silent" | "fail-late" => at,
         "die" if is_first(url) => at,
         "long" => content.size + 1,
         _ => content.size,
     };
     let _ = stream.write_all(&content.bytes(start..stop));
     match query::value(url, "data").unwrap_or_default() {
+        // Longer than it takes to hear the status, shorter than a host looks for the reason.
+        "fail-late" => thread::sleep(Duration::from_millis(10)),
         "silent" => loop {
             thread::sleep(Duration::from_secs(60));
         },

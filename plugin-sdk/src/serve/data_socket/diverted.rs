@@ -26,12 +26,22 @@ impl Diverted {
     /// The next message that is no chunk.
     async fn next(&mut self) -> Result<Option<DownloadResponse>, Status> {
         loop {
-            match self.frames.next().await.transpose()?.and_then(|message| message.event) {
-                None => return Ok(None),
-                Some(Event::Chunk(chunk)) => self.write(&chunk.data).await?,
-                Some(event) => return Ok(Some(DownloadResponse { event: Some(self.pass(event).await?) })),
+            match self.frames.next().await.transpose() {
+                Err(status) => return Err(self.fail(status).await),
+                Ok(message) => match message.and_then(|message| message.event) {
+                    None => return Ok(None),
+                    Some(Event::Chunk(chunk)) => self.write(&chunk.data).await?,
+                    Some(event) => return Ok(Some(DownloadResponse { event: Some(self.pass(event).await?) })),
+                },
             }
         }
+    }
+
+    /// Not before the host has connected: a socket that is gone would be all that it sees.
+    async fn fail(&mut self, status: Status) -> Status {
+        // Whoever does not connect has no use for a reason.
+        let _ = self.stream().await;
+        status
     }
 
     async fn pass(&mut self, event: Event) -> Result<Event, Error> {
