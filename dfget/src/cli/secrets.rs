@@ -53,6 +53,8 @@ mod tests {
             ("accessKey", "a:b", &["a:b"][..]),
             ("user", "me:pass:word", &["pass:word"]),
             ("proxy", "me:pass@h:3128", &["pass"]),
+            ("user", "me:pa@ss", &["pa@ss"]),
+            ("proxy", "me:pa@ss@h:3128", &["pa@ss"]),
             ("proxy", "h:3128", &["3128"]),
             ("region", "a:b", &[]),
             ("root", "/a", &[]),

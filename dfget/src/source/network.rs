@@ -8,10 +8,14 @@ mod fault;
 mod proxy;
 mod tls;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, str::FromStr, time::Duration};
 
-use plugin_sdk::{Error, Options};
-use reqwest::{Client, redirect};
+use plugin_sdk::{Error, Header, Options};
+use reqwest::{
+    Client, header,
+    header::{HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
 
 pub(super) use self::{
     fault::{unanswered, wants_login},
@@ -46,6 +50,21 @@ pub(super) fn client(options: &Options) -> Result<Client, Error> {
         builder = builder.connect_timeout(time);
     }
     Proxies::of(options)?.applied_to(builder)?.build().map_err(Error::internal)
+}
+
+/// The user's `-H`, none of which is shown: it may be a secret.
+pub(super) fn header_of_user(header: &Header) -> Result<HeaderMap, Error> {
+    let mut map = HeaderMap::new();
+    for (name, value) in header {
+        let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value)) else {
+            return Err(Error::InvalidRequest("a header has a name or a value that HTTP does not allow".into()));
+        };
+        if name == header::RANGE {
+            return Err(Error::InvalidRequest("a part is asked for with --range, not with a header".into()));
+        }
+        map.append(name, value);
+    }
+    Ok(map)
 }
 
 /// Whether the option `name` is on.

@@ -5,7 +5,7 @@
 //! * `told`: options and environment
 //! * one file a store, which turns the two into a [`Service`]
 //! * `bucket`: the service of one bucket, and whether it is asked with or without credentials
-//! * `rules`, `transport`: how requests go out, and what comes back as it is
+//! * `rules`, `route`, `transport`, `chunks`: how requests go out, and what comes back as it is
 //! * `answer`, `refusal`: what it means
 //! * `reading`, `listing`: the bytes of an object, and one level of keys
 
@@ -13,6 +13,7 @@ mod answer;
 #[cfg(feature = "azblob")]
 pub(super) mod azblob;
 mod bucket;
+mod chunks;
 #[cfg(feature = "cos")]
 pub(super) mod cos;
 #[cfg(feature = "gs")]
@@ -27,6 +28,7 @@ pub(super) mod obs;
 pub(super) mod oss;
 mod reading;
 mod refusal;
+mod route;
 mod rules;
 #[cfg(feature = "s3")]
 pub(super) mod s3;
@@ -49,9 +51,10 @@ use self::{
     bucket::{Bucket, Call},
     location::Location,
     reading::{FIRST_BYTE, body_of},
+    route::Route,
     rules::Rules,
     told::Told,
-    transport::{Answer, Route},
+    transport::Answer,
 };
 
 /// What dfget must know of a kind of store.

@@ -29,6 +29,7 @@ mod server;
 mod silence;
 mod site;
 mod statuses;
+mod stores;
 mod tls;
 mod versions;
 

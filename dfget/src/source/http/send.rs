@@ -3,15 +3,12 @@
 //! What the user sends along goes to the origin that the user named and to no other: scheme, host and port. Another one
 //! gets what its own URL or `~/.netrc` has for it; one without TLS gets nothing once there was one with it.
 
-use std::{
-    str::FromStr,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use plugin_sdk::{Error, Header, Options, Request};
+use plugin_sdk::{Error, Options, Request};
 use reqwest::{
     Client, Method, Response, StatusCode, Url, header,
-    header::{HeaderMap, HeaderName, HeaderValue},
+    header::{HeaderMap, HeaderValue},
 };
 
 use super::{
@@ -21,7 +18,7 @@ use super::{
 };
 use crate::source::{
     KnownOption,
-    network::{self, Proxies, refuse, unanswered, wants_login},
+    network::{self, Proxies, header_of_user, refuse, unanswered, wants_login},
 };
 
 /// As many as browsers follow.
@@ -203,21 +200,6 @@ async fn of_bad_request(mut answer: Response) -> Error {
         return Error::Unauthenticated(format!("{fact}: {wanted}"));
     }
     Error::InvalidRequest(fact)
-}
-
-/// The user's `-H`, none of which is shown: it may be a secret.
-fn header_of_user(header: &Header) -> Result<HeaderMap, Error> {
-    let mut map = HeaderMap::new();
-    for (name, value) in header {
-        let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value)) else {
-            return Err(Error::InvalidRequest("a header has a name or a value that HTTP does not allow".into()));
-        };
-        if name == header::RANGE {
-            return Err(Error::InvalidRequest("a part is asked for with --range, not with a header".into()));
-        }
-        map.append(name, value);
-    }
-    Ok(map)
 }
 
 /// Where the answer says to ask instead: RFC 9110, section 15.4.

@@ -1,11 +1,7 @@
 //! One bucket, as it is asked: with the credentials that there are, or with none, in the region where it is.
 
-use std::{
-    str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
 use opendal::{Executor, HttpTransporter, OperationContext};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use plugin_sdk::{Error, Header};
@@ -13,8 +9,10 @@ use plugin_sdk::{Error, Header};
 use super::{
     Asking, Location, Service, Store, Told, Versions,
     refusal::{self, Asked},
-    transport::{self, Answer, Answers, Route, Transport},
+    route::Route,
+    transport::{self, Answer, Answers, Transport},
 };
+use crate::source::network::header_of_user;
 
 /// What opendal's signer says when no place that it knows has credentials.
 const NO_CREDENTIALS: &str = "failed to load signing credential";
@@ -117,19 +115,4 @@ impl Call {
         };
         refusal::error(asked, self.answers.last().as_ref(), made)
     }
-}
-
-/// The user's `-H`, none of which is shown: it may be a secret.
-fn header_of_user(header: &Header) -> Result<HeaderMap, Error> {
-    let mut map = HeaderMap::new();
-    for (name, value) in header {
-        let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value)) else {
-            return Err(Error::InvalidRequest("a header has a name or a value that HTTP does not allow".into()));
-        };
-        if name == header::RANGE {
-            return Err(Error::InvalidRequest("a part is asked for with --range, not with a header".into()));
-        }
-        map.append(name, value);
-    }
-    Ok(map)
 }

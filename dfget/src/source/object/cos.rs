@@ -40,10 +40,8 @@ fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error>
     let region = told.either("region", &["COS_REGION", "TENCENTCLOUD_REGION"]);
     let own = region.map(|region| format!("https://cos.{region}.myqcloud.com"));
     let endpoint = told.either("endpoint", &["COS_ENDPOINT"]).or(own.as_deref());
-    let endpoint = told::endpoint(endpoint.ok_or_else(|| {
-        let hint = "--opt region=ap-guangzhou, --opt endpoint=cos.ap-guangzhou.myqcloud.com, or COS_ENDPOINT";
-        Error::InvalidRequest(format!("it is not known where the bucket is: say it by {hint}"))
-    })?)?;
+    let hint = "--opt region=ap-guangzhou, --opt endpoint=cos.ap-guangzhou.myqcloud.com, or COS_ENDPOINT";
+    let endpoint = told::endpoint_or(endpoint, hint)?;
     let detour = match Addressing::of(told, &endpoint, OWN)? {
         Addressing::Virtual => None,
         // The library knows the bucket in the host alone.

@@ -54,10 +54,8 @@ fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error>
     let region = told.either("region", &["OBS_REGION", "HUAWEICLOUD_SDK_REGION"]);
     let own = region.map(|region| format!("https://obs.{region}.myhuaweicloud.com"));
     let endpoint = told.either("endpoint", &["OBS_ENDPOINT"]).or(own.as_deref());
-    let endpoint = told::endpoint(endpoint.ok_or_else(|| {
-        let hint = "--opt region=cn-north-4, --opt endpoint=obs.cn-north-4.myhuaweicloud.com, or OBS_ENDPOINT";
-        Error::InvalidRequest(format!("it is not known where the bucket is: say it by {hint}"))
-    })?)?;
+    let hint = "--opt region=cn-north-4, --opt endpoint=obs.cn-north-4.myhuaweicloud.com, or OBS_ENDPOINT";
+    let endpoint = told::endpoint_or(endpoint, hint)?;
     let addressing = Addressing::of(told, &endpoint, OWN)?;
     let keys = if asking.anonymous { None } else { told.keys(KEYS)? };
     // Of a bucket with a domain of its own, the signature names that.

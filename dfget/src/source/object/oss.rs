@@ -43,10 +43,8 @@ fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error>
     let region = told.either("region", &["OSS_REGION", "ALIBABA_CLOUD_REGION_ID"]);
     let own = region.map(|region| format!("https://oss-{}.aliyuncs.com", region.trim_start_matches("oss-")));
     let endpoint = told.either("endpoint", &["OSS_ENDPOINT"]).or(own.as_deref());
-    let endpoint = told::endpoint(endpoint.ok_or_else(|| {
-        let hint = "--opt region=cn-hangzhou, --opt endpoint=oss-cn-hangzhou.aliyuncs.com, or OSS_ENDPOINT";
-        Error::InvalidRequest(format!("it is not known where the bucket is: say it by {hint}"))
-    })?)?;
+    let hint = "--opt region=cn-hangzhou, --opt endpoint=oss-cn-hangzhou.aliyuncs.com, or OSS_ENDPOINT";
+    let endpoint = told::endpoint_or(endpoint, hint)?;
     let style = match Addressing::of(told, &endpoint, OWN)? {
         Addressing::Path => "path",
         Addressing::Virtual => "virtual",

@@ -107,6 +107,9 @@ pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
             Error::Unauthenticated(format!("the token is wrong or has expired: get a new one ({said})"))
         }
         Meaning::Expired => Error::Unauthenticated(format!("the session token has expired: get a new one ({said})")),
+        Meaning::Lapsed => Error::Unauthenticated(format!(
+            "the shared access signature has expired, or is not valid yet: get a new one ({said})"
+        )),
         Meaning::Denied if asked.anonymous => {
             Error::Unauthenticated(format!("anonymous access is refused: give credentials by {credentials} ({said})"))
         }
@@ -142,6 +145,7 @@ enum Meaning {
     WrongPort,
     Skewed,
     Expired,
+    Lapsed,
     WrongToken,
     Denied,
     Archived,
@@ -164,7 +168,13 @@ impl Refusal {
             "InvalidAccessKeyId" | "InvalidSecretId" => Meaning::WrongKey,
             // Azure's, of an account that lets nobody in without a key.
             "PublicAccessNotPermitted" => Meaning::Denied,
+            // What Azure means by it is in its detail, and in that of a network rule in the message alone.
+            "AuthenticationFailed" if self.detail.contains("date header") => Meaning::Skewed,
+            "AuthenticationFailed" if self.detail.contains("specified time frame") => Meaning::Lapsed,
+            "AuthorizationFailure" if !self.message.contains("signature") => Meaning::Denied,
             "SignatureDoesNotMatch" | "AuthenticationFailed" | "AuthorizationFailure" => Meaning::WrongSecret,
+            // Google's, of a token that a service account has signed, with the time in it.
+            "invalid_grant" if self.message.contains("iat") && self.message.contains("exp") => Meaning::Skewed,
             // Azure's, of what is there and not for everybody.
             "ResourceNotFound" if asked.anonymous => Meaning::Denied,
             "authError" | "invalid_grant" | "invalid_client" => Meaning::WrongToken,

@@ -73,7 +73,9 @@ impl Rules {
 
     /// Where to ask instead. A signature is of one host, so what is signed is followed nowhere.
     pub(super) fn redirect(&self, asked: &Request<Bytes>, answer: &reqwest::Response) -> Result<Option<Uri>, String> {
-        let signed = asked.headers().contains_key(header::AUTHORIZATION);
+        // A shared access signature is a part of the URL.
+        let query = asked.uri().query().unwrap_or_default();
+        let signed = asked.headers().contains_key(header::AUTHORIZATION) || query.contains("sig=");
         if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) || (signed && !self.follows) {
             return Ok(None);
         }

@@ -10,9 +10,10 @@ use plugin_sdk::{Error, Options, ResourceClient};
 use self::profile::Profile;
 use super::{
     Asking, Identity, Service, Store, Versions, Words,
+    route::Route,
     rules::Rules,
     told::{self, Addressing, Told},
-    transport::{Route, Transport},
+    transport::Transport,
 };
 use crate::source::{KnownOption, network};
 

@@ -112,6 +112,17 @@ fn first<'a>(values: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'a
     names.iter().find_map(|name| values.get(*name).map(String::as_str).filter(|value| !value.is_empty()))
 }
 
+/// The endpoint, if one is known.
+///
+/// # Errors
+///
+/// * [`Error::InvalidRequest`]: none is, for which `hint` is the remedy; or it is no URL
+pub(super) fn endpoint_or(known: Option<&str>, hint: &str) -> Result<Url, Error> {
+    endpoint(
+        known.ok_or_else(|| Error::InvalidRequest(format!("it is not known where the bucket is: say it by {hint}")))?,
+    )
+}
+
 /// Where a bucket's name goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Addressing {

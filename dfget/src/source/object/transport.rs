@@ -5,24 +5,20 @@
 //! ever written, and that this machine's cloud is asked for credentials only where the user wants that.
 
 use std::{
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, raw::Operation};
-use plugin_sdk::Options;
-use reqwest::{Client, Url};
 
-use super::rules::Rules;
-use crate::source::network::{self, Proxies};
-
-/// Bytes of an answer that is no object: the longest pages of listings have some 5 MiB.
-const PAGE: usize = 32 * 1024 * 1024;
+use super::{
+    chunks::{ByteStream, Chunks},
+    route::{Fault, Route},
+    rules::Rules,
+};
 
 /// Bytes of a refusal that are kept.
 const REFUSAL: usize = 64 * 1024;
@@ -37,6 +33,14 @@ const METADATA_PATIENCE: Duration = Duration::from_secs(2);
 const METADATA_HOSTS: &[&str] =
     &["169.254.169.254", "169.254.170.2", "100.100.100.200", "metadata.google.internal", "metadata.tencentyun.com"];
 
+/// Where a container of AWS gets its credentials, if this variable is set: who has set it has consented.
+const CONTAINER: (&str, &str) = ("169.254.170.2", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+
+fn is_named(uri: &Uri) -> bool {
+    let (host, variable) = CONTAINER;
+    uri.host() == Some(host) && std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
 /// The last answer of a call, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -44,72 +48,6 @@ pub(super) enum Answer {
     Came(Came),
     /// It did not.
     Missing(Fault),
-}
-
-/// Why there is no answer, as [`network::unanswered`] tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
-    Unavailable(String),
-    /// By TLS, or because the request makes no sense.
-    Refused(String),
-    /// Somebody wants to know who asks.
-    Login(String),
-}
-
-impl From<plugin_sdk::Error> for Fault {
-    fn from(error: plugin_sdk::Error) -> Self {
-        let text = error.to_string();
-        match error {
-            plugin_sdk::Error::InvalidRequest(_) => Self::Refused(text),
-            plugin_sdk::Error::Unauthenticated(_) | plugin_sdk::Error::PermissionDenied(_) => Self::Login(text),
-            _ => Self::Unavailable(text),
-        }
-    }
-}
-
-impl From<Fault> for plugin_sdk::Error {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unavailable(text) => Self::unavailable(text),
-            Fault::Refused(text) => Self::InvalidRequest(text),
-            Fault::Login(text) => Self::Unauthenticated(text),
-        }
-    }
-}
-
-/// How servers are reached.
-#[derive(Clone)]
-pub(super) struct Route {
-    client: Client,
-    proxies: Arc<Proxies>,
-}
-
-impl Route {
-    /// # Errors
-    ///
-    /// * [`InvalidRequest`](plugin_sdk::Error::InvalidRequest): an option makes no sense
-    pub(super) fn of(options: &Options) -> Result<Self, plugin_sdk::Error> {
-        Ok(Self { client: network::client(options)?, proxies: Arc::new(Proxies::of(options)?) })
-    }
-
-    async fn answer_to(&self, request: &Request<Bytes>) -> Result<reqwest::Response, (Fault, bool)> {
-        let refused = |error: String| (Fault::Refused(error), false);
-        let url = Url::parse(&request.uri().to_string()).map_err(|error| refused(error.to_string()))?;
-        let made = reqwest::Request::try_from(request.clone().map(reqwest::Body::from));
-        let answer = match self.client.execute(made.map_err(|error| refused(chain(&error)))?).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let may_be_stale = !error.is_connect() && !error.is_timeout();
-                return Err((network::unanswered(error, &url, &self.proxies).into(), may_be_stale));
-            }
-        };
-        match self.proxies.between(&url) {
-            Some(proxy) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err((network::wants_login(&proxy).into(), false))
-            }
-            _ => Ok(answer),
-        }
-    }
 }
 
 /// An answer without its body, unless it is a refusal.
@@ -170,7 +108,7 @@ impl HttpTransport for Transport {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let (mut parts, body) = request.into_parts();
         let is_metadata = parts.uri.host().is_some_and(|host| METADATA_HOSTS.contains(&host));
-        if is_metadata && !self.rules.instance_metadata {
+        if is_metadata && !self.rules.instance_metadata && !is_named(&parts.uri) {
             return Err(Error::new(ErrorKind::Unsupported, "this machine's cloud is not asked for credentials"));
         }
         if !is_metadata && !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
@@ -272,7 +210,7 @@ impl Transport {
         let rest: ByteStream =
             if status.is_success() { Box::pin(body) } else { Box::pin(futures_util::stream::iter([Ok(first)])) };
         let mut response =
-            Response::new(HttpBody::new(Chunks { stream: Mutex::new(rest), left: is_page.then_some(PAGE) }, None));
+            Response::new(HttpBody::new(if is_page { Chunks::page(rest) } else { Chunks::all(rest) }, None));
         (*response.status_mut(), *response.headers_mut()) = (status, header);
         Ok(response)
     }
@@ -286,39 +224,6 @@ fn follow(request: &mut Request<Bytes>, next: Uri) {
         *request.headers_mut() = kept.collect();
     }
     *request.uri_mut() = next;
-}
-
-type ByteStream = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
-
-/// Chunks as they come. The lock is never taken: it makes the stream [`Sync`], as opendal wants it.
-struct Chunks {
-    stream: Mutex<ByteStream>,
-    /// Bytes that may still come, where they are limited.
-    left: Option<usize>,
-}
-
-impl Stream for Chunks {
-    type Item = opendal::Result<Buffer>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { stream, left } = &mut *self;
-        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
-        stream.as_mut().poll_next(context).map(|chunk| {
-            let broken = |error: reqwest::Error| Error::new(ErrorKind::Unexpected, last_cause(&error.without_url()));
-            let chunk = chunk?.map_err(broken);
-            Some(chunk.and_then(|chunk| within(left, chunk)).map(Buffer::from))
-        })
-    }
-}
-
-/// The chunk, if so much may come.
-fn within(left: &mut Option<usize>, chunk: Bytes) -> opendal::Result<Bytes> {
-    if let Some(left) = left {
-        *left = left.checked_sub(chunk.len()).ok_or_else(|| {
-            Error::new(ErrorKind::Unexpected, format!("an answer that is no object has more than {PAGE} bytes"))
-        })?;
-    }
-    Ok(chunk)
 }
 
 /// Down to the cause: reqwest's own text is but "error sending request".
@@ -335,10 +240,21 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn last_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same name without TLS is whoever is on the way.
+    #[test]
+    fn what_the_user_sends_follows_to_the_same_origin_alone() {
+        for (next, own) in
+            [("https://h/b", true), ("http://h/b", false), ("https://other/b", false), ("https://h:8443/b", false)]
+        {
+            let request = Request::get("https://h/a").header("x-own", "one").header("range", "bytes=0-1");
+            let mut request = request.body(Bytes::new()).unwrap();
+            follow(&mut request, next.parse().unwrap());
+            assert_eq!(request.headers().contains_key("x-own"), own, "{next}");
+            assert!(request.headers().contains_key("range") && *request.uri() == *next);
+        }
     }
-    cause.to_string()
 }

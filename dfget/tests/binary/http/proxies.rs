@@ -207,6 +207,15 @@ fn a_proxy_that_makes_no_sense_or_refuses_is_told() {
     assert_eq!(run.code(), Some(22), "{}", run.stderr);
 }
 
+/// An `@` of a password ends it to some who read it.
+#[test]
+fn no_part_of_a_proxys_password_is_shown() {
+    let test = TestEnv::new();
+    let run = test.get("http://a.example/file").output("file").args(&["--proxy", "me:Secr@t99word@127.0.0.1:1"]).run();
+    run.failed_saying(22, &["cannot connect to the proxy http://127.0.0.1:1"]);
+    assert!(!run.stderr.contains("t99word") && !run.stderr.contains("Secr"), "{}", run.stderr);
+}
+
 #[test]
 fn a_proxy_with_a_certificate_that_is_not_believed_is_told() {
     let test = TestEnv::new();

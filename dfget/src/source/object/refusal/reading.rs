@@ -12,6 +12,8 @@ pub(super) struct Refusal {
     /// The store's own word for it; empty if it has none.
     pub(super) code: String,
     pub(super) message: String,
+    /// Azure's, of credentials.
+    pub(super) detail: String,
     pub(super) region: Option<String>,
     pub(super) endpoint: Option<String>,
     pub(super) server_time: Option<String>,
@@ -42,6 +44,7 @@ impl Refusal {
     fn read_xml(&mut self, body: &str) {
         self.code = element(body, "Code").unwrap_or_default();
         self.message = element(body, "Message").unwrap_or_default();
+        self.detail = element(body, "AuthenticationErrorDetail").unwrap_or_default().to_lowercase();
         self.region = element(body, "Region");
         self.endpoint = element(body, "Endpoint");
         self.server_time = element(body, "ServerTime");

@@ -140,3 +140,28 @@ fn a_page_of_something_else_is_not_read_as_a_refusal() {
     let page = came(502, &[], "<html><Code>x</html>");
     assert_eq!(told(ASKED, &page), "unavailable None: the store is out of order (status 502)");
 }
+
+/// As Azure's documentation of its error codes has them, and Google's of service accounts.
+#[test]
+fn one_code_for_many_things_is_told_by_its_detail() {
+    let azure = |code, detail: &str, message: &str| {
+        let detail = format!("<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>");
+        let body = format!("<Error><Code>{code}</Code><Message>{message}</Message>{detail}</Error>");
+        told(Asked { anonymous: false, ..ASKED }, &Came { refusal: body.into(), ..came(403, &[], "") })
+    };
+    let old = "Request date header too old: 'Wed, 25 Nov 2026 10:00:00 GMT'";
+    assert!(azure("AuthenticationFailed", old, "m").starts_with("unauthenticated: the clocks differ: "));
+    let late = "Signature not valid in the specified time frame: Start [a] - Expiry [b] - Current [c]";
+    assert!(azure("AuthenticationFailed", late, "m").contains("the shared access signature has expired"));
+    let wrong = "The MAC signature found in the HTTP request is not the same as any computed signature.";
+    assert!(azure("AuthenticationFailed", wrong, "m").contains("the signature does not fit"));
+    let network = "This request is not authorized to perform this operation.";
+    assert!(azure("AuthorizationFailure", "", network).starts_with("denied: these credentials may not read it"));
+    let closed = told(Asked { anonymous: true, ..ASKED }, &xml(409, "PublicAccessNotPermitted", ""));
+    assert!(closed.starts_with("unauthenticated: anonymous access is refused"), "{closed}");
+    let skewed = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat \
+                  and exp values in the JWT claim.";
+    let body = format!(r#"{{"error": "invalid_grant", "error_description": "{skewed}"}}"#);
+    let google = told(ASKED, &Came { refusal: body.into(), ..came(400, &[], "") });
+    assert!(google.starts_with("unauthenticated: the clocks differ: "), "{google}");
+}
