@@ -146,7 +146,7 @@ impl Opts {
         Ok(Self {
             command: match command {
                 Some(command) => command,
-                None => Command::Download(Box::new(batch(download, output, tree, messages.json)?)),
+                None => Command::Download(Box::new(batch(download, &output, tree, messages.json)?)),
             },
             options,
             search: search_of(plugins),
@@ -243,7 +243,7 @@ fn subject(arguments: ValidateArguments) -> Result<Subject, Error> {
 
 fn batch(
     download: DownloadArguments,
-    output: OutputArguments,
+    output: &OutputArguments,
     tree: TreeArguments,
     json: bool,
 ) -> Result<Batch, Error> {
@@ -253,9 +253,9 @@ fn batch(
         return Err(usage("there is no URL to download", "dfget URL, or `dfget --help`"));
     }
     let several = wishes.len() > 1 || download.input_file.is_some() || tree.recursive;
-    let target = output.output.map(|path| match path {
+    let target = output.output.as_ref().map(|path| match path {
         path if path.as_os_str() == "-" => Target::Stdout,
-        path => Target::File(path),
+        path => Target::File(path.clone()),
     });
     refuse_contradictions(&download, &tree, target.as_ref(), several, json)?;
     let remote_name = output.remote_header_name && !tree.recursive && (several || target.is_none());
@@ -265,44 +265,60 @@ fn batch(
     }
     Ok(Batch {
         wishes,
-        input_file: download.input_file,
         target,
-        action: match &tree {
-            _ if tree.list => Action::List,
-            _ if tree.dry_run => Action::DryRun,
-            _ => Action::Download,
-        },
-        output: OutputOptions {
-            overwrite: output.overwrite,
-            no_fsync: output.no_fsync,
-            no_preallocate: output.no_preallocate,
-            // What is there already is known by its time.
-            remote_time: output.remote_time || output.if_modified || several,
-        },
+        action: action_of(&tree),
+        output: output_options(output, several),
         if_modified: output.if_modified,
         remote_name,
-        settings: Arc::new(Settings {
-            header: parse_all("-H", &from_file::lines("-H", &download.header)?, values::header)?,
-            wanted: download.range.unwrap_or_default(),
-            original_offset: output.original_offset,
-            connections: download.connections.map(usize::from),
-            piece_length: download.piece_length,
-            resume: !download.no_resume,
-            tries: download.tries,
-            restarts: download.plugin_restarts,
-            slow: SlowLimit { rate: download.speed_limit, time: download.speed_time },
-            digest: download.digest,
-        }),
+        settings: Arc::new(download_settings(&download, output)?),
         jobs: tree.jobs.into(),
-        tree: TreeOptions {
-            recursive: tree.recursive,
-            level: tree.level,
-            max_files: tree.max_files,
-            filter: Filter::new(&tree.include, &tree.exclude, tree.accept_regex, tree.reject_regex)
-                .map_err(|error| usage(format!("the patterns cannot be used: {error}"), "use fewer of them"))?,
-        },
+        tree: tree_options(tree)?,
         limit_rate: download.limit_rate,
         timeout: download.timeout.filter(|limit| !limit.is_zero()),
+        input_file: download.input_file,
+    })
+}
+
+fn action_of(tree: &TreeArguments) -> Action {
+    match tree {
+        _ if tree.list => Action::List,
+        _ if tree.dry_run => Action::DryRun,
+        _ => Action::Download,
+    }
+}
+
+fn output_options(output: &OutputArguments, several: bool) -> OutputOptions {
+    OutputOptions {
+        overwrite: output.overwrite,
+        no_fsync: output.no_fsync,
+        no_preallocate: output.no_preallocate,
+        // What is there already is known by its time.
+        remote_time: output.remote_time || output.if_modified || several,
+    }
+}
+
+fn download_settings(download: &DownloadArguments, output: &OutputArguments) -> Result<Settings, Error> {
+    Ok(Settings {
+        header: parse_all("-H", &from_file::lines("-H", &download.header)?, values::header)?,
+        wanted: download.range.unwrap_or_default(),
+        original_offset: output.original_offset,
+        connections: download.connections.map(usize::from),
+        piece_length: download.piece_length,
+        resume: !download.no_resume,
+        tries: download.tries,
+        restarts: download.plugin_restarts,
+        slow: SlowLimit { rate: download.speed_limit, time: download.speed_time },
+        digest: download.digest.clone(),
+    })
+}
+
+fn tree_options(tree: TreeArguments) -> Result<TreeOptions, Error> {
+    Ok(TreeOptions {
+        recursive: tree.recursive,
+        level: tree.level,
+        max_files: tree.max_files,
+        filter: Filter::new(&tree.include, &tree.exclude, tree.accept_regex, tree.reject_regex)
+            .map_err(|error| usage(format!("the patterns cannot be used: {error}"), "use fewer of them"))?,
     })
 }
 

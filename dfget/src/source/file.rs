@@ -15,10 +15,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use futures_util::{
-    StreamExt, future,
-    stream::{self, BoxStream},
-};
+use futures_util::stream::BoxStream;
 use percent_encoding::percent_decode_str;
 use plugin_sdk::{
     Body, Download, DownloadRequest, Entry, Error, Metadata, Opened, Options, Request, ResourceClient, Validator,
@@ -47,12 +44,11 @@ impl ResourceClient for Files {
         request.validator.require(&metadata.validator)?;
         let range = request.range.within(found.len())?;
         file.seek(SeekFrom::Start(range.start))?;
-        let bytes = Body::from_file(file.try_clone()?, range.length.unwrap_or_default());
-        let validator = metadata.validator.clone();
+        let (bytes, validator) = (file.try_clone()?, metadata.validator.clone());
         // What was written meanwhile may be of two versions.
-        let check = async move { spawn_blocking(move || unchanged(&file, &validator)).await.map_err(Error::internal)? };
-        let change = stream::once(check).filter_map(|checked| future::ready(checked.err().map(Err)));
-        Ok(Download { opened: Opened::ranged(metadata, range), body: Body::from_events(bytes.chain(change)) })
+        let check = move || unchanged(&file, &validator);
+        let body = Body::from_file_checked(bytes, range.length.unwrap_or_default(), check);
+        Ok(Download { opened: Opened::ranged(metadata, range), body })
     }
 
     async fn list(&self, request: &Request) -> Result<BoxStream<'static, Result<Entry, Error>>, Error> {
@@ -127,6 +123,7 @@ fn unchanged(file: &File, validator: &Validator) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt;
     use plugin_sdk::{BodyEvent, Range};
 
     use super::*;

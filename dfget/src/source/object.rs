@@ -182,7 +182,6 @@ impl ResourceClient for ObjectStore {
             None => match self.stat(&bucket, &location, request).await {
                 Ok(metadata) if metadata.content_length.is_none() => Ok(Box::pin(stream::empty())),
                 Ok(_) => Err(not_a_directory(&location)),
-                Err(Error::NotFound(said)) => Err(Error::NotFound(said)),
                 Err(error) => Err(error),
             },
         }

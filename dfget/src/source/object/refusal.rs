@@ -78,60 +78,32 @@ fn cause(error: &dyn std::error::Error) -> String {
 /// The class of a refusal, and what it says.
 pub(super) fn refused(asked: Asked<'_>, came: &Came) -> Error {
     let refusal = Refusal::of(came);
-    let said = refusal.said();
-    let Asked { bucket, key, words: Words { bucket: noun, secret, credentials }, .. } = asked;
-    match refusal.meaning(asked) {
-        Meaning::NoBucket => Error::NotFound(format!(
-            "there is no {noun} `{bucket}` at {}: check its name, the region and the endpoint ({said})",
-            refusal.host
-        )),
-        Meaning::NoKey if key.is_empty() => Error::NotFound(format!("there is no {noun} `{bucket}` ({said})")),
-        Meaning::NoKey => Error::NotFound(format!("there is no object `{key}` in `{bucket}` ({said})")),
-        Meaning::NoVersion => {
-            let version = asked.version.unwrap_or_default();
-            Error::NotFound(format!("there is no version `{version}` of `{key}` in `{bucket}` ({said})"))
-        }
-        Meaning::WrongKey => {
-            Error::Unauthenticated(format!("the store knows no such access key: {credentials} ({said})"))
-        }
-        Meaning::WrongSecret => {
-            Error::Unauthenticated(format!("the signature does not fit: check {secret} and the endpoint ({said})"))
-        }
+    let (said, meaning) = (refusal.said(), refusal.meaning(asked));
+    match meaning {
+        Meaning::NoBucket | Meaning::NoKey | Meaning::NoVersion => Error::NotFound(refusal.absent(&meaning, asked)),
         Meaning::WrongPlace => Error::InvalidRequest(refusal.wrong_place(asked)),
         Meaning::WrongPort => Error::InvalidRequest(
             "this is the port of Hadoop's own protocol: name that of WebHDFS, mostly 9870, or use the plugin for it"
                 .into(),
         ),
-        Meaning::Skewed => Error::Unauthenticated(refusal.skewed(came)),
-        Meaning::WrongToken => {
-            Error::Unauthenticated(format!("the token is wrong or has expired: get a new one ({said})"))
-        }
-        Meaning::Expired => Error::Unauthenticated(format!("the session token has expired: get a new one ({said})")),
-        Meaning::Lapsed => Error::Unauthenticated(format!(
-            "the shared access signature has expired, or is not valid yet: get a new one ({said})"
-        )),
-        Meaning::Denied if asked.anonymous => {
-            Error::Unauthenticated(format!("anonymous access is refused: give credentials by {credentials} ({said})"))
-        }
-        Meaning::Denied => Error::PermissionDenied(format!(
+        Meaning::Denied if !asked.anonymous => Error::PermissionDenied(format!(
             "these credentials may not read it; without the right to list, a missing object is refused alike ({said})"
         )),
         Meaning::Archived => Error::InvalidRequest(format!(
             "the object is archived{}: restore it first ({said})",
             refusal.storage_class.map(|class| format!(" as {class}")).unwrap_or_default()
         )),
-        Meaning::Busy => {
-            let message = format!("the store is overloaded ({said})");
-            Error::Unavailable { message, retry_after: pause(&came.header) }
-        }
-        Meaning::Broken => {
-            let message = format!("the store is out of order ({said})");
-            Error::Unavailable { message, retry_after: pause(&came.header) }
-        }
+        Meaning::Busy => unavailable("overloaded", &said, came),
+        Meaning::Broken => unavailable("out of order", &said, came),
         Meaning::Changed => Error::Changed(format!("the resource has changed ({said})")),
         Meaning::OutOfRange => Error::OutOfRange(format!("the range begins behind the end of the object ({said})")),
         Meaning::Else => Error::InvalidRequest(format!("the store refuses the request ({said})")),
+        credentials => Error::Unauthenticated(refusal.unauthenticated(&credentials, asked, came)),
     }
+}
+
+fn unavailable(how: &str, said: &str, came: &Came) -> Error {
+    Error::Unavailable { message: format!("the store is {how} ({said})"), retry_after: pause(&came.header) }
 }
 
 /// What the user can do about it.
@@ -207,6 +179,38 @@ impl Refusal {
             429 | 503 => Meaning::Busy,
             408 | 425 | 500 | 502 | 504 => Meaning::Broken,
             _ => Meaning::Else,
+        }
+    }
+
+    fn absent(&self, meaning: &Meaning, asked: Asked<'_>) -> String {
+        let (said, Asked { bucket, key, words: Words { bucket: noun, .. }, .. }) = (self.said(), asked);
+        match meaning {
+            Meaning::NoBucket => format!(
+                "there is no {noun} `{bucket}` at {}: check its name, the region and the endpoint ({said})",
+                self.host
+            ),
+            Meaning::NoVersion => {
+                let version = asked.version.unwrap_or_default();
+                format!("there is no version `{version}` of `{key}` in `{bucket}` ({said})")
+            }
+            _ if key.is_empty() => format!("there is no {noun} `{bucket}` ({said})"),
+            _ => format!("there is no object `{key}` in `{bucket}` ({said})"),
+        }
+    }
+
+    /// What is wrong with who asks.
+    fn unauthenticated(&self, meaning: &Meaning, asked: Asked<'_>, came: &Came) -> String {
+        let (said, Words { secret, credentials, .. }) = (self.said(), asked.words);
+        match meaning {
+            Meaning::Skewed => self.skewed(came),
+            Meaning::WrongKey => format!("the store knows no such access key: {credentials} ({said})"),
+            Meaning::WrongSecret => format!("the signature does not fit: check {secret} and the endpoint ({said})"),
+            Meaning::WrongToken => format!("the token is wrong or has expired: get a new one ({said})"),
+            Meaning::Expired => format!("the session token has expired: get a new one ({said})"),
+            Meaning::Lapsed => {
+                format!("the shared access signature has expired, or is not valid yet: get a new one ({said})")
+            }
+            _ => format!("anonymous access is refused: give credentials by {credentials} ({said})"),
         }
     }
 
