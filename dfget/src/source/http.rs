@@ -23,7 +23,7 @@ use tokio_stream::StreamExt;
 
 pub(super) use self::send::OPTIONS;
 use self::{
-    answer::{metadata_of, opened, says_nothing_of_get, successful},
+    answer::{is_elsewhere, metadata_of, opened, says_nothing_of_get, successful},
     index::Entries,
     send::Sender,
 };
@@ -48,8 +48,15 @@ impl ResourceClient for Http {
     }
 
     async fn download(&self, request: &DownloadRequest) -> Result<Download, Error> {
-        let answer = self.send(Method::GET, &request.request, &conditions(request)?).await?;
-        let opened = opened(&answer, request)?;
+        let mut answer = self.send(Method::GET, &request.request, &conditions(request)?).await?;
+        let whole = DownloadRequest { range: Range::default(), ..request.clone() };
+        let mut asked = request;
+        if is_elsewhere(&answer, request.range) {
+            // Of no use to anybody. What cannot serve a part serves the whole.
+            answer = self.send(Method::GET, &request.request, &conditions(&whole)?).await?;
+            asked = &whole;
+        }
+        let opened = opened(&answer, asked)?;
         let chunks = answer.bytes_stream().map(|chunk| chunk.map_err(broken_off));
         Ok(Download { opened, body: Body::from_stream(chunks) })
     }

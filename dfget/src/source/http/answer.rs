@@ -39,6 +39,12 @@ pub(super) fn opened(answer: &Response, request: &DownloadRequest) -> Result<Ope
     Ok(Opened { status: status.as_u16().into(), header: header_of(header), range, metadata })
 }
 
+/// Whether it is a part of the resource, and another one than was asked for.
+pub(super) fn is_elsewhere(answer: &Response, asked: Range) -> bool {
+    let is_part = answer.status() == StatusCode::PARTIAL_CONTENT && !asked.is_whole();
+    is_part && content_range(answer.headers()).is_ok_and(|(range, _)| range.start != asked.start)
+}
+
 /// An answer that has content, or tells of it.
 pub(super) fn successful(answer: Response) -> Result<Response, Error> {
     check(answer.status(), answer.headers()).map(|()| answer)

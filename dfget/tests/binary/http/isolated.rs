@@ -77,6 +77,14 @@ fn situations() -> Vec<Situation> {
         with("another digest", by_the_book, &["--digest=crc32:00000000"]),
         with("a range", by_the_book, &["--range", "10-19"]),
         with("a range behind the end", by_the_book, &["--range", "100000-"]),
+        with(
+            "a part that begins elsewhere",
+            |asked| match asked.range() {
+                Some(_) => by_the_book(asked).header("Content-Range", "bytes 7-99999/100000"),
+                None => by_the_book(asked),
+            },
+            &["-n4", "--piece-length=16K"],
+        ),
         with("pieces", by_the_book, &["-n4", "--piece-length=16K"]),
         with("an unknown option", by_the_book, &["--opt", "nosuch=1"]),
         with("a header that is none", by_the_book, &["-H", "a b: c"]),

@@ -82,7 +82,9 @@ fn a_part_that_begins_elsewhere_is_not_taken() {
         let first = if asked.range().unwrap().starts_with("bytes=1048576-") { 1_048_575 } else { 2_097_153 };
         answer.header("Content-Range", format!("bytes {first}-3145727/3145728"))
     };
-    restarted(&bent(shifted), "its source does not serve parts");
+    let server = bent(shifted);
+    let words = format!(" WARN {}: its source does not serve parts; restarting from 0", server.url("/file"));
+    in_pieces(&server).succeeded_saying(&words);
 }
 
 #[test]
