@@ -11,7 +11,7 @@ use futures_util::Stream;
 use opendal::{Buffer, Error, ErrorKind};
 
 /// Bytes of an answer that is no object: the longest pages of listings have some 5 MiB.
-const PAGE: usize = 32 * 1024 * 1024;
+const PAGE: usize = 16 * 1024 * 1024;
 
 pub(super) type ByteStream = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 

@@ -66,10 +66,10 @@ fn a_store_that_names_another_region_each_time_is_not_asked_for_ever() {
 
 #[test]
 fn a_page_of_a_listing_without_end_is_refused() {
-    let (test, server) = (TestEnv::new(), Server::start(|_| Answer::status(200).body(vec![b' '; 33 << 20])));
+    let (test, server) = (TestEnv::new(), Server::start(|_| Answer::status(200).body(vec![b' '; 17 << 20])));
     let endpoint = format!("endpoint={}", server.url(""));
     let run = test.dfget(&["-l", "s3://bucket/", "--opt", &endpoint, "--opt", "region=here"]).args(&ANONYMOUS).run();
-    run.failed_saying(24, &["an answer that is no object has more than 33554432 bytes"]);
+    run.failed_saying(24, &["an answer that is no object has more than 16777216 bytes"]);
 }
 
 #[test]
