@@ -34,6 +34,8 @@ COLUMNS = "{:<32}{:>14}{:>14}{:>9}  {}"
 # How many percent more are a regression. The fewest of five runs of one build differ by less than half of these: what a
 # process finds in its socket when it looks there is not always the same.
 TOLERANCE = 4
+# Of a MiB by plugin the plugin's count is next to nothing, and its noise many times as much.
+FEW = 1000
 TOLERANCES = {"by plugin, a MiB: dfget": 12, "64 MiB by http: dfget": 12, "sources listed: dfget": 12}
 
 
@@ -179,14 +181,14 @@ def table(counts, baseline):
         if name not in baseline:
             yield COLUMNS.format(name, f"{count:,}", "-", "", "it is in no baseline: --update")
         else:
-            change = percent(count, baseline[name])
+            change = percent(count, baseline[name]) if abs(count - baseline[name]) > FEW else 0
             yield COLUMNS.format(name, f"{count:,}", f"{baseline[name]:,}", f"{change:+.1f} %", verdict(name, change))
     for name in baseline.keys() - counts.keys():
         yield COLUMNS.format(name, "-", f"{baseline[name]:,}", "", "it was not counted")
 
 
 def percent(count, before):
-    return (count / before - 1) * 100
+    return (count - before) / max(abs(before), 1) * 100
 
 
 def verdict(name, change):
@@ -198,7 +200,8 @@ def verdict(name, change):
 
 def worse(counts, before):
     """The names of what is a regression."""
-    return [name for name in counts if name in before and is_worse(name, percent(counts[name], before[name]))]
+    more = [name for name in counts if name in before and counts[name] - before[name] > FEW]
+    return [name for name in more if is_worse(name, percent(counts[name], before[name]))]
 
 
 def is_worse(name, change):
