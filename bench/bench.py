@@ -81,7 +81,8 @@ class Bench:
 
     def measure(self, case):
         runs = self.options.runs or case.runs
-        plan = Plan(self.sizes.warm_ups, runs, case.before, warm=results.watch_all)
+        before = self.ground.with_memory(case.before) if case.fills_memory else case.before
+        plan = Plan(self.sizes.warm_ups, runs, before, warm=results.watch_all)
         document = results.of_case(case, compare(sides(case, self.ground, self.peers), plan))
         report.print_case(document)
         return document

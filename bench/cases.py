@@ -52,6 +52,11 @@ class Case:
     def title(self):
         return f"{self.key}, {self.amount}"
 
+    @property
+    def fills_memory(self):
+        """Whether its output takes as much of the page cache, or of a tmpfs, as the big file."""
+        return self.of == "big" and self.to != "null"
+
 
 def cases(sizes):
     return [*cold_starts(sizes.many), *by_plugin(sizes), *by_http(sizes), *of_many(sizes)]

@@ -69,7 +69,7 @@ class Ground:
 
     def noise(self, name, size):
         """Incompressible and without holes; in the page cache afterwards, because it was just written."""
-        self.need(2 * size)
+        self.need(3 * size)
         with open(self.served / name, "wb") as file:
             for _ in range(size // MIB):
                 file.write(os.urandom(MIB))
@@ -133,6 +133,20 @@ class Ground:
                 made = tempfile.TemporaryDirectory(prefix="dfget-bench-", dir=place)
                 return Path(self.stack.enter_context(made))
         raise NoRoom(f"no tmpfs with {needed // MIB} MiB free, or not the memory for it, among {', '.join(TMPFS)}")
+
+    def with_memory(self, before):
+        """`before`, and then as much written and removed as the big file has.
+
+        A hypervisor takes memory back that is free for some seconds (free page reporting), and who comes to write into it
+        pays several times what the writing costs. So everyone gets memory that was just in use."""
+
+        def prepare():
+            before()
+            filler = self.scratch / "filler"
+            shutil.copyfile(self.big, filler)
+            filler.unlink()
+
+        return prepare
 
     def need(self, size):
         free = shutil.disk_usage(self.scratch).free
