@@ -12,7 +12,15 @@ mod http;
 mod network;
 #[cfg(feature = "object-stores")]
 #[cfg_attr(
-    not(all(feature = "azblob", feature = "cos", feature = "gs", feature = "hdfs", feature = "obs", feature = "s3")),
+    not(all(
+        feature = "azblob",
+        feature = "cos",
+        feature = "gs",
+        feature = "hdfs",
+        feature = "obs",
+        feature = "oss",
+        feature = "s3"
+    )),
     allow(dead_code, reason = "no store needs all that the stores need together")
 )]
 mod object;

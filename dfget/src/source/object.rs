@@ -3,6 +3,7 @@
 //!
 //! * `location`: the URL
 //! * `told`: options and environment
+//! * `files`: the credential files of the stores' own tools
 //! * one file a store, which turns the two into a [`Service`]
 //! * `bucket`: the service of one bucket, and whether it is asked with or without credentials
 //! * `rules`, `route`, `transport`, `chunks`: how requests go out, and what comes back as it is
@@ -16,6 +17,8 @@ mod bucket;
 mod chunks;
 #[cfg(feature = "cos")]
 pub(super) mod cos;
+#[cfg(any(feature = "azblob", feature = "cos", feature = "obs", feature = "oss"))]
+mod files;
 #[cfg(feature = "gs")]
 pub(super) mod gs;
 #[cfg(feature = "hdfs")]

@@ -3,6 +3,7 @@
 //! * [`store`]: a server, started once, and what a test may ask of it
 //! * [`every`]: what holds of all of them
 //! * [`refusals`]: who may not, and what dfget says then
+//! * [`files`]: credentials that the stores' own tools keep
 //! * [`s3`], [`clouds`], [`azblob`], [`gs`], [`hdfs`]: what one of them has alone
 //!
 //! `servers/` beside this file starts the servers, and puts objects into them by the stores' own clients; `install` fetches
@@ -17,6 +18,7 @@ mod harness;
 mod azblob;
 mod clouds;
 mod every;
+mod files;
 mod gs;
 mod hdfs;
 mod refusals;

@@ -4,6 +4,8 @@
 //! lists without times. But for its signature OBS speaks S3's language: so requests are made as for S3, without a
 //! signature, go a detour, and are signed on the way by the signer that opendal uses for OBS.
 
+mod obsutil;
+
 use std::sync::Arc;
 
 use opendal::{ErrorKind, services::S3};
@@ -12,8 +14,10 @@ use plugin_sdk::{Error, Options, ResourceClient};
 use reqsign_core::{Context, SignRequest};
 use reqsign_huaweicloud_obs::{Credential, RequestSigner};
 
+use self::obsutil::OBSUTIL;
 use super::{
     Asking, Identity, Service, Store, Versions, Words,
+    files::{self, Tool},
     rules::{Detour, Rules, Sign},
     told::{self, Addressing, Told},
 };
@@ -26,7 +30,7 @@ const STORE: Store = Store {
     words: Words {
         bucket: "bucket",
         secret: "the secret of the access key",
-        credentials: "--opt access-key-id=… with access-key-secret=…, or HUAWEI_CLOUD_ACCESS_KEY_ID and …",
+        credentials: "--opt access-key-id=… with access-key-secret=…, HUAWEI_CLOUD_ACCESS_KEY_ID and …, or ~/.obsutilconfig",
     },
 };
 
@@ -39,6 +43,8 @@ const KEYS: &[[&str; 3]] = &[
     ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
     ["OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"],
 ];
+
+const TOOLS: &[Tool] = &[OBSUTIL];
 
 /// All that RFC 3986 does not call unreserved, but for the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -53,11 +59,11 @@ pub(in crate::source) fn open(options: &Options) -> Result<Arc<dyn ResourceClien
 fn service(told: &Told, bucket: &str, asking: &Asking) -> Result<Service, Error> {
     let region = told.either("region", &["OBS_REGION", "HUAWEICLOUD_SDK_REGION"]);
     let own = region.map(|region| format!("https://obs.{region}.myhuaweicloud.com"));
-    let endpoint = told.either("endpoint", &["OBS_ENDPOINT"]).or(own.as_deref());
+    let endpoint = files::endpoint(told, told.either("endpoint", &["OBS_ENDPOINT"]).or(own.as_deref()), TOOLS)?;
     let hint = "--opt region=cn-north-4, --opt endpoint=obs.cn-north-4.myhuaweicloud.com, or OBS_ENDPOINT";
-    let endpoint = told::endpoint_or(endpoint, hint)?;
+    let endpoint = told::endpoint_or(endpoint.as_deref(), hint)?;
     let addressing = Addressing::of(told, &endpoint, OWN)?;
-    let keys = if asking.anonymous { None } else { told.keys(KEYS)? };
+    let keys = if asking.anonymous { None } else { files::keys(told, KEYS, &[], TOOLS)? };
     // Of a bucket with a domain of its own, the signature names that.
     let signed = if addressing == Addressing::Domain { endpoint.host_str().unwrap_or_default() } else { bucket };
     let sign = keys.map(|keys| signer(signed, Credential::new(keys.id, keys.secret, keys.token)));

@@ -1,0 +1,51 @@
+//! `~/.aliyun/config.json` of Alibaba's command line, aliyun: <https://github.com/aliyun/aliyun-cli>, `config/profile.go`.
+
+use plugin_sdk::Error;
+use serde_json::Value;
+
+use super::super::{
+    files::{File, MEND, Tool},
+    told::{Keys, Told},
+};
+
+pub(super) const ALIYUN: Tool = Tool { keys, endpoint };
+
+/// Kinds of keys that are signed with as they are.
+const MODES: [&str; 2] = ["AK", "StsToken"];
+
+fn keys(told: &Told) -> Result<Option<Keys>, Error> {
+    let Some((file, profile)) = profile(told)? else { return Ok(None) };
+    let of = |name: &'static str| value(&profile, name);
+    match of("mode").filter(|mode| !MODES.contains(mode)) {
+        Some(mode) => {
+            file.leaves(mode);
+            Ok(None)
+        }
+        None => {
+            let [id, secret] = ["access_key_id", "access_key_secret"].map(|name| (name, of(name)));
+            file.keys(id, secret, of("sts_token"))
+        }
+    }
+}
+
+fn endpoint(told: &Told) -> Result<Option<String>, Error> {
+    Ok(profile(told)?.and_then(|(_, profile)| value(&profile, "region_id").map(super::own)))
+}
+
+/// The file, and in it the profile that is in use.
+fn profile(told: &Told) -> Result<Option<(File, Value)>, Error> {
+    let Some(file) = File::named(told, "ALIBABA_CLOUD_CONFIG_FILE", ".aliyun/config.json")? else { return Ok(None) };
+    let mut all = file.json()?;
+    let named = told.variable(&["ALIBABACLOUD_PROFILE", "ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE"]);
+    let name = named.or(value(&all, "current")).unwrap_or("default").to_owned();
+    let profiles = all["profiles"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    match profiles.into_iter().find(|profile| value(profile, "name") == Some(&name)) {
+        Some(profile) => Ok(Some((file, profile))),
+        None => Err(file.unusable(format!("it has no profile {name}"), MEND)),
+    }
+}
+
+/// An empty one is none.
+fn value<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str().filter(|value| !value.is_empty())
+}
