@@ -4,10 +4,11 @@ use std::{fs, os::unix::fs::chown};
 
 use faultplug::Content;
 use rustix::process::geteuid;
+use serde_json::json;
 
 use crate::{
     harness::{Dfget, Run, TestEnv, skip},
-    store::{Bucket, Store, cos, obs, oss},
+    store::{Bucket, Store, azurite, cos, obs, oss},
 };
 
 const SMALL: Content = Content { seed: 61, size: 2_000 };
@@ -289,4 +290,84 @@ fn variables_of_alibabas_tools_name_files_and_profiles() {
     run(get().env("ALIBABA_CLOUD_PROFILE", "machine"), &[]).failed_saying(21, &[left]);
     fs::rename(test.path("home/.aliyun/config.json"), test.path("home/other.json")).unwrap();
     run(get().env("ALIBABA_CLOUD_CONFIG_FILE", test.path("home/other.json")), &[secret]).succeeded();
+}
+
+mod azure {
+    use super::*;
+
+    const ACCESS: [&str; 3] = ["endpoint", "account-name", "account-key"];
+
+    #[test]
+    fn account_and_key_are_found_in_the_file_of_az() {
+        let test = TestEnv::new();
+        let Some((store, bucket)) = one_object(&test, azurite, "azure-125") else { return };
+        let [account, key] = ["account-name", "account-key"].map(|name| store.option(name));
+        let text = format!("[core]\noutput = table\n[storage]\naccount = {account}\nkey = {key}\n");
+        save(&test, ".azure/config", &text);
+        let get = || bucket.get_without(&test, "file", SMALL, &ACCESS[1..]);
+        run(get(), &[key]).succeeded();
+        get().args(&["--isolate", "--overwrite"]).run().succeeded();
+        run(get().arg("--opt").arg(format!("account-name={account}")), &[key]).succeeded();
+
+        let wrong = "dGhpcy1pcy1ub3QtdGhlLWtleS1vZi10aGUtYWNjb3VudA==";
+        run(get().env("AZURE_STORAGE_KEY", wrong), &[key, wrong]).failed_saying(21, &["account key"]);
+        save(&test, ".azure/config", &text.replace(key, wrong));
+        run(get(), &[wrong]).failed_saying(21, &["account key"]);
+        run(get().env("AZURE_STORAGE_ACCOUNT", account).env("AZURE_STORAGE_KEY", key), &[key]).succeeded();
+
+        fs::create_dir(test.path("home/az")).unwrap();
+        save(&test, "az/config", &text);
+        run(get().env("AZURE_CONFIG_DIR", test.path("home/az")), &[key]).succeeded();
+    }
+
+    #[test]
+    fn a_signature_or_a_connection_string_may_be_in_the_file_of_az() {
+        let test = TestEnv::new();
+        let Some((store, bucket)) = one_object(&test, azurite, "azure-more-125") else { return };
+        let [endpoint, account, key] = ACCESS.map(|name| store.option(name));
+        let signature = store.call(&json!({"do": "signature", "bucket": bucket.name, "hours": 1}));
+        let signature = signature.as_str().unwrap();
+        assert!(signature.contains('%'), "{signature}");
+        let of_python = signature.replace('%', "%%");
+        save(&test, ".azure/config", &format!("[storage]\naccount={account}\nkey=bm8=\nsas_token=?{of_python}\n"));
+        let secret = signature.split("sig=").nth(1).unwrap();
+        run(bucket.get_without(&test, "file", SMALL, &ACCESS[1..]), &[secret]).succeeded();
+
+        let string = format!("AccountName={account};AccountKey={key};BlobEndpoint={endpoint};");
+        save(&test, ".azure/config", &format!("[storage]\nconnection_string={string}\n"));
+        run(bucket.get_without(&test, "file", SMALL, &ACCESS), &[key]).succeeded();
+    }
+
+    #[test]
+    fn what_is_saved_of_an_account_goes_to_no_other_one() {
+        let test = TestEnv::new();
+        let Some((store, bucket)) = one_object(&test, azurite, "azure-other-125") else { return };
+        let signature = store.call(&json!({"do": "signature", "bucket": bucket.name, "hours": 1}));
+        let signature = signature.as_str().unwrap();
+        save(
+            &test,
+            ".azure/config",
+            &format!("[storage]\naccount=other\nsas_token={}\n", signature.replace('%', "%%")),
+        );
+        run(bucket.get_without(&test, "file", SMALL, &ACCESS[1..]), &[]).failed_saying(21, &["anonymous"]);
+        run(bucket.get_without(&test, "file", SMALL, &["account-key"]), &[]).failed_saying(21, &["anonymous"]);
+        assert!(bucket.requests().iter().all(|request| !request.target().contains("sig=")));
+    }
+
+    #[test]
+    fn a_file_of_az_that_makes_no_sense_is_told() {
+        let test = TestEnv::new();
+        let Some((_, bucket)) = one_object(&test, azurite, "azure-broken-125") else { return };
+        let broken = [
+            ("[storage]\nkey = x\ns3cret-of-me\n", "line 3 is neither [SECTION] nor NAME = VALUE"),
+            ("[storage]\nconnection_string = s3cret-of-me\n", "connection_string is not NAME=VALUE;NAME=VALUE"),
+        ];
+        for (text, fact) in broken {
+            save(&test, ".azure/config", text);
+            let said = format!(".azure/config cannot be used: {fact}; mend it, or use options or variables instead");
+            let failed = run(bucket.get_without(&test, "file", SMALL, &ACCESS[1..]), &["s3cret-of-me"]);
+            failed.failed_saying(21, &[&said]);
+            run(bucket.get(&test, "file", SMALL), &[]).succeeded();
+        }
+    }
 }
