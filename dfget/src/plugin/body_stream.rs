@@ -104,9 +104,14 @@ impl BodyStream {
 
     /// The next event, or `None` after `End`. Empty messages are no sign of life: they do not extend the wait.
     async fn event(mut self: Box<Self>) -> Result<Option<(BodyEvent, Box<Self>)>, SourceError> {
-        let mut patience = self.running.settings.stall_timeout;
+        let limit = self.running.settings.stall_timeout;
+        let mut patience = limit;
         loop {
-            let Some((arrival, took)) = within(patience, self.arrival()).await else { return Err(self.stalled()) };
+            let Some((arrival, took)) = within(patience, self.arrival()).await else {
+                // This limit and that of a message may strike at the same time, and either may be seen first.
+                let silent = patience == limit && self.end.is_none();
+                return Err(if silent { self.running.silent() } else { self.stalled() });
+            };
             let arrival = arrival?;
             patience = patience.saturating_sub(took);
             let assembly = self.assembly.as_mut().expect("a body begins after Opened");

@@ -153,12 +153,11 @@ impl Running {
         heard: Heard<Option<T>>,
         doing: impl FnOnce() -> String,
     ) -> Result<Option<T>, plugin_sdk::Error> {
-        let limit = self.settings.stall_timeout;
         match heard {
             Heard::Word(Ok(message)) => Ok(message),
             Heard::Word(Err(status)) => Err(self.explain(status, &doing()).await),
             Heard::Death(ending) => Err(host_error(self.crashed(ending, &doing()).await)),
-            Heard::Nothing => Err(self.stalled(format!("nothing came for {}", humantime::format_duration(limit)))),
+            Heard::Nothing => Err(self.silent()),
             Heard::Hung => Err(self.hung()),
         }
     }
@@ -235,6 +234,12 @@ impl Running {
 
     pub(super) fn stalled(&self, fact: String) -> plugin_sdk::Error {
         host_error(Error::Stalled { who: format!("plugin {}", self.name), fact })
+    }
+
+    /// Not a word came, and not a byte.
+    pub(super) fn silent(&self) -> plugin_sdk::Error {
+        let limit = humantime::format_duration(self.settings.stall_timeout);
+        self.stalled(format!("nothing came for {limit}"))
     }
 
     fn hung(&self) -> plugin_sdk::Error {
