@@ -107,7 +107,7 @@ struct Left {
 
 fn left_in(base: &Path) -> Vec<Left> {
     let Ok(entries) = fs::read_dir(base) else { return Vec::new() };
-    let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
+    let ours = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
     ours.filter_map(|entry| left_behind(&entry)).collect()
 }
 
