@@ -23,6 +23,7 @@
 mod assembly;
 mod attach;
 mod body_stream;
+mod buffers;
 mod cgroup;
 mod client;
 mod connect;

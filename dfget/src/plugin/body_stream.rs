@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 use plugin_proto::resource::{DownloadResponse, download_response::Event};
 use plugin_sdk::{Body, BodyEvent, Download, Error as SourceError, Range};
@@ -11,17 +11,12 @@ use tonic::Streaming;
 
 use super::{
     assembly::{Assembly, Step, Violation},
+    buffers::Buffers,
     client::lacks_download,
     connect,
     running::{Heard, POST_MORTEM, Running, host_error},
 };
 use crate::{limit::within, url::shown};
-
-/// Bytes of memory that are read into before the next are asked for.
-const BUFFER: usize = 1024 * 1024;
-
-/// The least that is worth a read.
-const READ: usize = 64 * 1024;
 
 pub(super) struct BodyStream {
     messages: Streaming<DownloadResponse>,
@@ -39,7 +34,7 @@ pub(super) struct BodyStream {
 /// Where bytes come without messages.
 struct DataSocket {
     stream: UnixStream,
-    buffer: BytesMut,
+    buffers: Buffers,
 }
 
 /// What comes next of a download.
@@ -51,12 +46,10 @@ enum Arrival {
 impl DataSocket {
     /// The next bytes, or none at their end. Cancel safe.
     async fn next(&mut self) -> Option<Bytes> {
-        if self.buffer.capacity() < READ {
-            self.buffer = BytesMut::with_capacity(BUFFER);
-        }
-        let read: io::Result<usize> = self.stream.read_buf(&mut self.buffer).await;
+        let buffer = self.buffers.with_room();
+        let read: io::Result<usize> = self.stream.read_buf(buffer).await;
         // Why a connection broke is told by the messages, or by the plugin's end.
-        read.is_ok_and(|read| read > 0).then(|| self.buffer.split().freeze())
+        read.is_ok_and(|read| read > 0).then(|| buffer.split().freeze())
     }
 }
 
@@ -88,7 +81,7 @@ impl BodyStream {
         match connect::data_socket(directory, name).await {
             Ok(stream) => {
                 tracing::debug!("{} comes on data socket {name} of plugin {}", shown(&self.url), self.running.name);
-                Ok(DataSocket { stream, buffer: BytesMut::new() })
+                Ok(DataSocket { stream, buffers: Buffers::default() })
             }
             Err(fault) => match within(POST_MORTEM, self.message()).await {
                 // It failed before anybody could connect, and says so.
