@@ -20,6 +20,7 @@
 //! 6. Nothing is executed that anybody but root and the user could have written, unless the user says so.
 //! 7. When dfget ends, however it ends, no plugin process and no socket is left.
 
+pub mod allocator;
 pub mod batch;
 pub mod cli;
 pub mod download;

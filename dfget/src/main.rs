@@ -9,6 +9,7 @@ use std::{
 };
 
 use dfget::{
+    allocator,
     batch::{Unnamed, Work},
     cli::{Command, Opts},
     error::{Error, Explained},
@@ -31,6 +32,7 @@ const LAST_RECORD: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     signals::ignore_file_size_limit();
+    allocator::keep_freed_memory();
     match output::allow_many_files().and_then(|()| Opts::parse()).and_then(run) {
         Ok(status) => status,
         Err(error) => {
