@@ -16,7 +16,7 @@ import report
 import results
 from cases import FULL, QUICK, Case, cases, dfget, by_share, sides
 from ground import Ground, require
-from measure import Plan, compare
+from measure import Plan, compare, run_after_itself
 from peers import Peers
 
 HERE = Path(__file__).resolve().parent
@@ -81,8 +81,8 @@ class Bench:
 
     def measure(self, case):
         runs = self.options.runs or case.runs
-        before = self.ground.with_memory(case.before) if case.fills_memory else case.before
-        plan = Plan(self.sizes.warm_ups, runs, before, warm=results.watch_all)
+        how = {"how": run_after_itself} if case.fills_memory else {}
+        plan = Plan(self.sizes.warm_ups, runs, case.before, warm=results.watch_all, **how)
         document = results.of_case(case, compare(sides(case, self.ground, self.peers), plan))
         report.print_case(document)
         return document

@@ -134,20 +134,6 @@ class Ground:
                 return Path(self.stack.enter_context(made))
         raise NoRoom(f"no tmpfs with {needed // MIB} MiB free, or not the memory for it, among {', '.join(TMPFS)}")
 
-    def with_memory(self, before):
-        """`before`, and then as much written and removed as the big file has.
-
-        A hypervisor takes memory back that is free for some seconds (free page reporting), and who comes to write into it
-        pays several times what the writing costs. So everyone gets memory that was just in use."""
-
-        def prepare():
-            before()
-            filler = self.scratch / "filler"
-            shutil.copyfile(self.big, filler)
-            filler.unlink()
-
-        return prepare
-
     def need(self, size):
         free = shutil.disk_usage(self.scratch).free
         if free < size + SPARE:

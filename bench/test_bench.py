@@ -10,7 +10,7 @@ import peers
 import results
 import targets
 from cases import FULL, QUICK, Case, cases
-from measure import Absent, Plan, Run, RunFailed, Side, TooFewRuns, Watched, compare, ratios
+from measure import Absent, Plan, Run, RunFailed, Side, TooFewRuns, Watched, compare, ratios, run_after_itself
 from processes import Peak
 
 
@@ -47,6 +47,14 @@ class Turns(unittest.TestCase):
         found = compare([self.side("a", script), self.side("b", script), self.side("c", script)], Plan(1, 3, nothing))
         self.assertEqual(order.read_text().split(), ["a", "b", "c"] * 4)
         self.assertEqual([(result.status, len(result.runs)) for result in found], [("ok", 3)] * 3)
+
+    def test_what_runs_after_itself_is_counted_once_and_never_finds_its_output(self):
+        order = self.scratch / "order"
+        script = f'printf "%s " "${{0##*/}}" >> {order}; test ! -e "$0" && echo hello > "$0"'
+        plan = Plan(1, 3, nothing, how=run_after_itself)
+        found = compare([self.side("a", script), self.side("b", script)], plan)
+        self.assertEqual(order.read_text().split(), ["a", "b"] + ["a", "a", "b", "b"] * 3)
+        self.assertEqual([(result.status, len(result.runs)) for result in found], [("ok", 3)] * 2)
 
     def test_a_peer_that_is_not_there_is_named_and_the_others_run(self):
         ok = 'echo hello > "$0"'
