@@ -69,7 +69,7 @@ class Ground:
 
     def noise(self, name, size):
         """Incompressible and without holes; in the page cache afterwards, because it was just written."""
-        self.need(3 * size)
+        self.need(2 * size)
         with open(self.served / name, "wb") as file:
             for _ in range(size // MIB):
                 file.write(os.urandom(MIB))

@@ -34,9 +34,9 @@ COLUMNS = "{:<32}{:>14}{:>14}{:>9}  {}"
 # How many percent more are a regression. The fewest of five runs of one build differ by less than half of these: what a
 # process finds in its socket when it looks there is not always the same.
 TOLERANCE = 4
-# Of a MiB by plugin the plugin's count is next to nothing, and its noise many times as much.
-FEW = 1000
 TOLERANCES = {"by plugin, a MiB: dfget": 12, "64 MiB by http: dfget": 12, "sources listed: dfget": 12}
+# So many more or fewer are neither: of a MiB by plugin the count is next to nothing, and its noise many times as much.
+FEW = 1000
 
 
 class CountFailed(Exception):
@@ -181,8 +181,9 @@ def table(counts, baseline):
         if name not in baseline:
             yield COLUMNS.format(name, f"{count:,}", "-", "", "it is in no baseline: --update")
         else:
-            change = percent(count, baseline[name]) if abs(count - baseline[name]) > FEW else 0
-            yield COLUMNS.format(name, f"{count:,}", f"{baseline[name]:,}", f"{change:+.1f} %", verdict(name, change))
+            before, change = baseline[name], percent(count, baseline[name])
+            said = verdict(name, change) if abs(count - before) > FEW else "as before, but for a few"
+            yield COLUMNS.format(name, f"{count:,}", f"{before:,}", f"{change:+.1f} %", said)
     for name in baseline.keys() - counts.keys():
         yield COLUMNS.format(name, "-", f"{baseline[name]:,}", "", "it was not counted")
 

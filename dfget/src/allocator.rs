@@ -5,8 +5,8 @@ use std::hint::black_box;
 /// More than any buffer on the way of the bytes.
 const LARGE: usize = 2 * 1024 * 1024;
 
-/// Lets freed memory be used again, up to 4 MiB of it, instead of giving it back at once: a body is one buffer after the
-/// other, and to get new memory for each costs a page fault every 4 KiB.
+/// Lets freed memory be used again, up to 4 MiB at the end of each heap, instead of giving it back at once: a body is one
+/// buffer after the other, and to get new memory for each costs a page fault every 4 KiB.
 ///
 /// glibc gives back what is free above twice the largest mapped block that was ever freed (mallopt(3), "dynamic mmap
 /// threshold"), so it is shown one. Other libraries do without.

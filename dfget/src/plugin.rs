@@ -16,6 +16,7 @@
 //! * `running`: a plugin that is ready, the reason of its end, its orderly stop
 //! * `supervisor`: all lives of a plugin, one after the other
 //! * `client`, `assembly`, `body_stream`: the trait in front of it, every message checked
+//! * `buffers`: the memory that a data socket is read into
 //! * `logs`, `verbosity`: its stderr and stdout, and how much of that is told
 //!
 //! The only room that knows gRPC.
