@@ -150,6 +150,8 @@ struct Process {
     pid: i32,
     parent: i32,
     zombie: bool,
+    /// The kernel has given it new memory, and not yet written its environment there.
+    in_exec: bool,
     /// In ticks since the machine was started: with `pid` it is the same process, and no later one.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody is looked for there"))]
     started: u64,
@@ -165,13 +167,33 @@ impl Process {
         let parent = fields.next()?.parse().ok()?;
         // The 22nd field; the process's state is the third.
         let started = fields.nth(17)?.parse().ok()?;
-        Some(Self { pid, parent, zombie, started })
+        // The 23rd: a thread of the kernel has none, nor has whoever is about to be a zombie.
+        let memory: u64 = fields.next()?.parse().ok()?;
+        // The 51st: where the environment ends. 0 is also what those see who may not read it.
+        let in_exec = memory > 0 && fields.nth(27).is_some_and(|end| end == "0");
+        Some(Self { pid, parent, zombie, in_exec, started })
     }
 
-    /// The environment of somebody else's process cannot be read.
     fn has_one_of(&self, marks: &[Vec<u8>]) -> bool {
-        let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
+        let environment = self.environment();
         environment.split(|&byte| byte == 0).any(|variable| marks.iter().any(|mark| mark == variable))
+    }
+
+    /// Empty where it cannot be read, as that of somebody else's process. An `exec` that has not got there yet is
+    /// waited for.
+    fn environment(&self) -> Vec<u8> {
+        let begun = Instant::now();
+        let mut settled = false;
+        loop {
+            match fs::read(format!("/proc/{}/environ", self.pid)) {
+                Ok(environment) if environment.is_empty() && !settled => {}
+                read => return read.unwrap_or_default(),
+            }
+            settled = begun.elapsed() > LIMIT || Self::read(self.pid).is_none_or(|now| !now.in_exec);
+            if !settled {
+                thread::sleep(TICK);
+            }
+        }
     }
 
     /// Fails only if it is gone, or somebody else's.
@@ -191,14 +213,34 @@ impl Process {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::{os::unix::process::ExitStatusExt, process::Command};
+    use std::{
+        os::unix::process::ExitStatusExt,
+        process::{Child, Command},
+    };
 
     use super::*;
+
+    fn sleeper(directory: &Path) -> Child {
+        Command::new("sleep").arg("60").env(SOCKET_DIR, directory).spawn().unwrap()
+    }
+
+    #[test]
+    fn who_is_still_being_started_is_found_too() {
+        let ours = tempfile::tempdir().unwrap();
+        // The kernel says that it is started before it has written the environment, often enough.
+        for _ in 0..100 {
+            let mut descendant = sleeper(ours.path());
+            let process = Process::read(descendant.id().try_into().unwrap()).unwrap();
+            let found = process.has_one_of(&[mark(ours.path())]);
+            descendant.kill().unwrap();
+            descendant.wait().unwrap();
+            assert!(found, "{process:?}");
+        }
+    }
 
     #[test]
     fn only_those_with_this_directory_in_their_environment_are_ended() {
         let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let sleeper = |directory: &Path| Command::new("sleep").arg("60").env(SOCKET_DIR, directory).spawn().unwrap();
         let (mut descendant, mut innocent) = (sleeper(ours.path()), sleeper(other.path()));
         end_of(ours.path());
         // It was waited for already: that is what ends it for good.
