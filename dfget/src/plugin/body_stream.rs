@@ -1,17 +1,17 @@
 //! A download's messages, and what comes on its data socket, on their way to be a body.
 
-use std::{io, sync::Arc};
+use std::{future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream;
 use plugin_proto::resource::{DownloadResponse, download_response::Event};
 use plugin_sdk::{Body, BodyEvent, Download, Error as SourceError, Range};
-use tokio::{io::AsyncReadExt, net::UnixStream};
+use tokio::net::UnixStream;
 use tonic::Streaming;
 
 use super::{
     assembly::{Assembly, Step, Violation},
-    buffers::Buffers,
+    buffers::Reader,
     client::lacks_download,
     connect,
     running::{Heard, POST_MORTEM, Running, host_error},
@@ -26,31 +26,15 @@ pub(super) struct BodyStream {
     /// `None` before `Opened`.
     assembly: Option<Assembly>,
     /// `None` where all comes as messages, and once it has ended.
-    data: Option<DataSocket>,
+    data: Option<Reader<UnixStream>>,
     /// What came before all data had.
     end: Option<DownloadResponse>,
-}
-
-/// Where bytes come without messages.
-struct DataSocket {
-    stream: UnixStream,
-    buffers: Buffers,
 }
 
 /// What comes next of a download.
 enum Arrival {
     Message(DownloadResponse),
     Data(Bytes),
-}
-
-impl DataSocket {
-    /// The next bytes, or none at their end. Cancel safe.
-    async fn next(&mut self) -> Option<Bytes> {
-        let buffer = self.buffers.with_room();
-        let read: io::Result<usize> = self.stream.read_buf(buffer).await;
-        // Why a connection broke is told by the messages, or by the plugin's end.
-        read.is_ok_and(|read| read > 0).then(|| buffer.split().freeze())
-    }
 }
 
 impl BodyStream {
@@ -73,7 +57,7 @@ impl BodyStream {
         Ok(Download { opened, body: Body::from_events(stream.into_events()) })
     }
 
-    async fn connect(&mut self, name: &str) -> Result<DataSocket, SourceError> {
+    async fn connect(&mut self, name: &str) -> Result<Reader<UnixStream>, SourceError> {
         let Some(directory) = &self.running.data_sockets else {
             let fact = "it names a data socket, and nobody has asked for one".to_owned();
             return Err(self.violated(Violation::Protocol(fact)));
@@ -81,7 +65,7 @@ impl BodyStream {
         match connect::data_socket(directory, name).await {
             Ok(stream) => {
                 tracing::debug!("{} comes on data socket {name} of plugin {}", shown(&self.url), self.running.name);
-                Ok(DataSocket { stream, buffers: Buffers::default() })
+                Ok(Reader::new(stream))
             }
             Err(fault) => match within(POST_MORTEM, self.message()).await {
                 // It failed before anybody could connect, and says so.
@@ -138,7 +122,8 @@ impl BodyStream {
             tokio::select! {
                 // Most often there is some; and most of the time nobody has anything to say.
                 biased;
-                bytes = data.next() => if let Some(bytes) = bytes {
+                // Why a connection broke is told by the messages, or by the plugin's end.
+                read = poll_fn(|context| data.poll_read(context)) => if let Some(bytes) = read.unwrap_or_default() {
                     self.data = Some(data);
                     return Ok(Arrival::Data(bytes));
                 },

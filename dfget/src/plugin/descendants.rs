@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     fn sleeper(directory: &Path) -> Child {
-        Command::new("sleep").arg("60").env(SOCKET_DIR, directory).spawn().unwrap()
+        Command::new("sleep").arg("60").env(SOCKET_DIR, directory).spawn().expect("there is `sleep`")
     }
 
     #[test]
