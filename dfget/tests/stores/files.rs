@@ -197,6 +197,7 @@ fn a_file_that_makes_no_sense_is_told_by_its_line_and_is_no_reason_to_ask_anonym
         (OSSUTIL, "[default]\naccessKeySecret=s3cret-of-me\n", "accessKeySecret is there without accessKeyID"),
         (ALIYUN, "{\"profiles\": [\n{\"access_key_secret\": s3cret-of-me", "line 2 is no JSON"),
         (ALIYUN, "{\"current\": \"reader\", \"profiles\": []}", "it has no profile reader"),
+        (ALIYUN, "[{\"access_key_secret\": \"s3cret-of-me\"}]", "it has no profile default"),
         (COSCMD, "[common]\nsecret_id = me\n[s3cret-of-me\n", "line 3 is neither [SECTION] nor NAME = VALUE"),
         (COSCMD, "secret_id = me\nsecret_key = s3cret-of-me\n", "it has no section [common]"),
         (OBSUTIL, "ak=me\ns3cret-of-me\n", "line 2 is neither [SECTION] nor NAME = VALUE"),

@@ -38,7 +38,7 @@ fn profile(told: &Told) -> Result<Option<(File, Value)>, Error> {
     let mut all = file.json()?;
     let named = told.variable(&["ALIBABACLOUD_PROFILE", "ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE"]);
     let name = named.or(value(&all, "current")).unwrap_or("default").to_owned();
-    let profiles = all["profiles"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let profiles = all.get_mut("profiles").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     match profiles.into_iter().find(|profile| value(profile, "name") == Some(&name)) {
         Some(profile) => Ok(Some((file, profile))),
         None => Err(file.unusable(format!("it has no profile {name}"), MEND)),
