@@ -220,6 +220,25 @@ fn a_file_that_makes_no_sense_is_told_by_its_line_and_is_no_reason_to_ask_anonym
 }
 
 #[test]
+fn where_no_store_can_be_is_told_of_the_file_that_says_so() {
+    let nowhere = [
+        (OSSUTIL, "[Credentials]\nendpoint=http://me:s3cret-of-me@store\n"),
+        (ALIYUN, r#"{"profiles": [{"name": "default", "region_id": "a b"}]}"#),
+        (COSCMD, "[common]\nendpoint = store\nschema = ftp\n"),
+        (OBSUTIL, "endpoint=http://store?a=b\n"),
+    ];
+    for (tool, text) in nowhere {
+        let test = TestEnv::new();
+        let Some((_, bucket)) = one_object(&test, tool.store, "nowhere-125") else { continue };
+        save(&test, tool.path, text);
+        let get = bucket.get_without(&test, "file", SMALL, &["endpoint", "region"]);
+        let fact = "where it says that the store is, is no address; mend it, or use options";
+        let said = format!("the credential file ROOT/home/{} cannot be used: {fact}", tool.path);
+        run(get, &["s3cret-of-me"]).failed_saying(21, &[&said]);
+    }
+}
+
+#[test]
 fn what_only_its_own_tool_can_read_is_told() {
     let test = TestEnv::new();
     let Some((store, bucket)) = one_object(&test, obs, "encrypted-125") else { return };

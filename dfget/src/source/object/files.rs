@@ -18,7 +18,7 @@ use plugin_sdk::Error;
 use serde_json::Value;
 
 pub(super) use self::ini::Ini;
-use super::told::{Keys, Told};
+use super::told::{self, Keys, Told};
 
 /// No tool writes as many bytes.
 const LARGEST: u64 = 1 << 20;
@@ -150,6 +150,18 @@ impl File {
             (Some(id), Some(secret)) => {
                 Ok(Some(Keys { id: id.into(), secret: secret.into(), token: token.map(Into::into) }))
             }
+        }
+    }
+
+    /// Where it says that the store is.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Unauthenticated`]: that is no address of a server
+    pub(super) fn address(&self, endpoint: String) -> Result<String, Error> {
+        match told::endpoint(&endpoint) {
+            Ok(_) => Ok(endpoint),
+            Err(_) => Err(self.unusable("where it says that the store is, is no address", MEND)),
         }
     }
 

@@ -37,8 +37,10 @@ fn endpoint(told: &Told) -> Result<Option<String>, Error> {
     let of = |name| ini.value(SECTION, name);
     let region = of("region").map(|region| super::host(region.trim_start_matches("cos.")));
     let host = of("endpoint").map(str::to_owned).or(region);
-    Ok(host
-        .map(|host| if host.contains("://") { host } else { format!("{}://{host}", of("schema").unwrap_or("https")) }))
+    let whole = |host: String| {
+        if host.contains("://") { host } else { format!("{}://{host}", of("schema").unwrap_or("https")) }
+    };
+    host.map(|host| file.address(whole(host))).transpose()
 }
 
 fn read(file: &File) -> Result<Ini<'_>, Error> {

@@ -30,7 +30,7 @@ fn keys(told: &Told) -> Result<Option<Keys>, Error> {
 fn endpoint(told: &Told) -> Result<Option<String>, Error> {
     let Some(file) = open(told)? else { return Ok(None) };
     let ini = file.ini()?;
-    Ok(value(&ini, "endpoint").map(str::to_owned))
+    value(&ini, "endpoint").map(|endpoint| file.address(endpoint.to_owned())).transpose()
 }
 
 fn open(told: &Told) -> Result<Option<File>, Error> {

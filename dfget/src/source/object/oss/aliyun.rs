@@ -29,7 +29,8 @@ fn keys(told: &Told) -> Result<Option<Keys>, Error> {
 }
 
 fn endpoint(told: &Told) -> Result<Option<String>, Error> {
-    Ok(profile(told)?.and_then(|(_, profile)| value(&profile, "region_id").map(super::own)))
+    let Some((file, profile)) = profile(told)? else { return Ok(None) };
+    value(&profile, "region_id").map(|region| file.address(super::own(region))).transpose()
 }
 
 /// The file, and in it the profile that is in use.

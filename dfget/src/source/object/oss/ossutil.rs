@@ -40,7 +40,8 @@ fn endpoint(told: &Told) -> Result<Option<String>, Error> {
     let ini = file.ini()?;
     let sections = sections(told, &file, &ini)?;
     let of = |name: &str| sections.iter().find_map(|section| ini.value(section, name));
-    Ok(of("endpoint").or(of("host")).map(str::to_owned).or(of("region").map(super::own)))
+    let endpoint = of("endpoint").or(of("host")).map(str::to_owned).or(of("region").map(super::own));
+    endpoint.map(|endpoint| file.address(endpoint)).transpose()
 }
 
 fn open(told: &Told) -> Result<Option<File>, Error> {
