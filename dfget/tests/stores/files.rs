@@ -381,6 +381,15 @@ mod azure {
         let broken = [
             ("[storage]\nkey = x\ns3cret-of-me\n", "line 3 is neither [SECTION] nor NAME = VALUE"),
             ("[storage]\nconnection_string = s3cret-of-me\n", "connection_string is not NAME=VALUE;NAME=VALUE"),
+            ("[storage]\nkey = s3cret-of-me\n", "key is no base64"),
+            (
+                "[storage]\nconnection_string = BlobEndpoint=http://store;AccountName=me;AccountKey=s3cret-of-me\n",
+                "connection_string has no endpoint, or a key that is no base64",
+            ),
+            (
+                "[storage]\nconnection_string = \"BlobEndpoint=http://store;AccountKey=s3cret-of-me\"\n",
+                "connection_string has no endpoint, or a key that is no base64",
+            ),
         ];
         for (text, fact) in broken {
             save(&test, ".azure/config", text);
@@ -389,5 +398,9 @@ mod azure {
             failed.failed_saying(21, &[&said]);
             run(bucket.get(&test, "file", SMALL), &[]).succeeded();
         }
+        // Nor is it shown which of its characters makes it none.
+        let told = bucket.get_without(&test, "file", SMALL, &ACCESS[2..]).env("AZURE_STORAGE_KEY", "s3cret-of-me");
+        let failed = run(told, &["s3cret-of-me", "45", "offset"]);
+        failed.failed_saying(24, &["the account key is no base64"]);
     }
 }

@@ -5,7 +5,8 @@ mod azure;
 
 use std::sync::Arc;
 
-use opendal::services::Azblob;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use opendal::{Builder, services::Azblob};
 use plugin_sdk::{Error, Options, ResourceClient};
 
 use self::azure::Saved;
@@ -47,17 +48,18 @@ pub(in crate::source) fn open(options: &Options) -> Result<Arc<dyn ResourceClien
 fn service(told: &Told, container: &str, asking: &Asking) -> Result<Service, Error> {
     let access = Access::of(told, asking)?;
     let mut builder = match &access.connection {
-        Some(string) => {
-            let refused = || Error::InvalidRequest(format!("{CONNECTION} is not NAME=VALUE;NAME=VALUE"));
-            connected(string).ok_or_else(refused)?
-        }
+        Some(string) => connected(string).map_err(|fact| Error::InvalidRequest(format!("{CONNECTION} {fact}")))?,
         None => Azblob::default().endpoint(&endpoint_of(access.endpoint.as_deref(), access.account.as_deref())?),
     };
     builder = builder.container(container).account_name(access.account.as_deref().unwrap_or_default());
     if asking.anonymous {
         builder = builder.skip_signature();
     } else {
-        builder = builder.account_key(access.key.as_deref().unwrap_or_default());
+        let key = access.key.as_deref().unwrap_or_default();
+        if !is_key(key) {
+            return Err(Error::InvalidRequest("the account key is no base64".into()));
+        }
+        builder = builder.account_key(key);
         builder = builder.sas_token(access.signature.as_deref().unwrap_or_default().trim_start_matches('?'));
     }
     let rules = Rules { instance_metadata: told.is_on("instance-metadata")?, ..Rules::default() };
@@ -133,12 +135,19 @@ fn names(endpoint: &str, account: &str) -> bool {
     })
 }
 
-/// What a connection string says, if it is one.
-fn connected(string: &str) -> Option<Azblob> {
+/// Whether an account key can be one. opendal would show the character that makes it none.
+fn is_key(key: &str) -> bool {
+    STANDARD.decode(key).is_ok()
+}
+
+/// What a connection string says, or what is wrong with it.
+fn connected(string: &str) -> Result<Azblob, &'static str> {
     // A value may have a `=` of its own; all are hidden, as keys and signatures are among them.
     let values = string.split(';').filter_map(|pair| pair.split_once('=').map(|(_, value)| value));
     crate::escape::hide(values.filter(|value| value.len() > 32));
-    Azblob::from_connection_string(string).ok()
+    let parsed = || Azblob::from_connection_string(string).map_err(|_| "is not NAME=VALUE;NAME=VALUE");
+    let is_whole = parsed()?.container("container").build().is_ok();
+    if is_whole { parsed() } else { Err("has no endpoint, or a key that is no base64") }
 }
 
 fn endpoint_of(endpoint: Option<&str>, account: Option<&str>) -> Result<String, Error> {

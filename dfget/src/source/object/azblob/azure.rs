@@ -46,8 +46,11 @@ impl Saved {
             connection: of("connection_string"),
         };
         crate::escape::hide(saved.key.iter().chain(&saved.signature));
-        if saved.connection.as_ref().is_some_and(|string| super::connected(string).is_none()) {
-            return Err(file.unusable("connection_string is not NAME=VALUE;NAME=VALUE", MEND));
+        if let Some(Err(fact)) = saved.connection.as_deref().map(super::connected) {
+            return Err(file.unusable(format!("connection_string {fact}"), MEND));
+        }
+        if saved.key.as_deref().is_some_and(|key| !super::is_key(key)) {
+            return Err(file.unusable("key is no base64", MEND));
         }
         Ok(saved)
     }
