@@ -305,6 +305,10 @@ fn variables_of_alibabas_tools_name_files_and_profiles() {
 
     ALIYUN.save(&test, store, own(store));
     run(get(), &[secret]).succeeded();
+    for (name, value) in [("ALIBABA_CLOUD_IGNORE_PROFILE", "TRUE"), ("ALIBABA_CLOUD_CLI_PROFILE_DISABLED", "true")] {
+        run(get().env(name, value), &[]).failed_saying(21, &["anonymous"]);
+        run(get().env(name, "false"), &[secret]).succeeded();
+    }
     run(get().env("ALIBABA_CLOUD_PROFILE", "default"), &[]).failed_saying(21, &["the store knows no such access key"]);
     let left = "is left alone: dfget does not know its mode EcsRamRole";
     run(get().env("ALIBABA_CLOUD_PROFILE", "machine"), &[]).failed_saying(21, &[left]);

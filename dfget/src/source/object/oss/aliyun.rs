@@ -13,6 +13,10 @@ pub(super) const ALIYUN: Tool = Tool { keys, endpoint };
 /// Kinds of keys that are signed with as they are.
 const MODES: [&str; 2] = ["AK", "StsToken"];
 
+/// By which the command line and Alibaba's libraries are told to leave the file alone.
+const IGNORED: [&str; 3] =
+    ["ALIBABA_CLOUD_IGNORE_PROFILE", "ALIBABACLOUD_IGNORE_PROFILE", "ALIBABA_CLOUD_CLI_PROFILE_DISABLED"];
+
 fn keys(told: &Told) -> Result<Option<Keys>, Error> {
     let Some((file, profile)) = profile(told)? else { return Ok(None) };
     let of = |name: &'static str| value(&profile, name);
@@ -33,8 +37,11 @@ fn endpoint(told: &Told) -> Result<Option<String>, Error> {
     value(&profile, "region_id").map(|region| file.address(super::own(region))).transpose()
 }
 
-/// The file, and in it the profile that is in use.
+/// The file, and in it the profile that is in use; neither, if one of [`IGNORED`] says so.
 fn profile(told: &Told) -> Result<Option<(File, Value)>, Error> {
+    if IGNORED.iter().any(|name| told.variable(&[name]).is_some_and(|value| value.eq_ignore_ascii_case("true"))) {
+        return Ok(None);
+    }
     let Some(file) = File::named(told, "ALIBABA_CLOUD_CONFIG_FILE", ".aliyun/config.json")? else { return Ok(None) };
     let mut all = file.json()?;
     let named = told.variable(&["ALIBABACLOUD_PROFILE", "ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE"]);
