@@ -107,6 +107,8 @@ impl File {
             let fact = format!("it belongs to user {owner}, and you are {me}");
             return Err(unusable(path, fact, "make it your own, or use options or variables instead"));
         }
+        // An editor may have marked it as UTF-8, which is not part of the first name.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
         Ok(Some(Self { path: path.to_owned(), text }))
     }
 
@@ -189,5 +191,18 @@ fn content(path: &Path) -> io::Result<(u32, String)> {
         Ok(_) => Ok((owner, text)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(io::Error::other("it is no text")),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_that_an_editor_puts_before_a_text_is_no_part_of_its_first_name() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, "\u{feff}ak=me\r\nsk=secret\r\n").unwrap();
+        let file = File::read(file.path()).unwrap().unwrap();
+        assert_eq!(file.ini().unwrap().value("", "ak"), Some("me"));
     }
 }
