@@ -300,6 +300,9 @@ fn variables_of_alibabas_tools_name_files_and_profiles() {
     run(named().env("OSSUTIL_PROFILE", "reader"), &[secret]).succeeded();
     run(named().env("OSSUTIL_PROFILE", "writer"), &[]).failed_saying(21, &["it has no section [writer]"]);
     run(named(), &[]).failed_saying(21, &["anonymous"]);
+    save(&test, "machine", "[default]\nmode = EcsRamRole\n");
+    let left = "is left alone: dfget does not know its mode EcsRamRole";
+    run(get().env("OSSUTIL_CONFIG_FILE", test.path("home/machine")), &[]).failed_saying(21, &[left]);
     let missing = get().env("OSSUTIL_CONFIG_FILE", test.path("home/nowhere"));
     run(missing, &[]).failed_saying(21, &["home/nowhere cannot be used: it is not there; mend OSSUTIL_CONFIG_FILE"]);
 
@@ -310,7 +313,6 @@ fn variables_of_alibabas_tools_name_files_and_profiles() {
         run(get().env(name, "false"), &[secret]).succeeded();
     }
     run(get().env("ALIBABA_CLOUD_PROFILE", "default"), &[]).failed_saying(21, &["the store knows no such access key"]);
-    let left = "is left alone: dfget does not know its mode EcsRamRole";
     run(get().env("ALIBABA_CLOUD_PROFILE", "machine"), &[]).failed_saying(21, &[left]);
     fs::rename(test.path("home/.aliyun/config.json"), test.path("home/other.json")).unwrap();
     run(get().env("ALIBABA_CLOUD_CONFIG_FILE", test.path("home/other.json")), &[secret]).succeeded();

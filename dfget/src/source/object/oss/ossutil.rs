@@ -23,10 +23,12 @@ fn keys(told: &Told) -> Result<Option<Keys>, Error> {
     let ini = file.ini()?;
     let sections = sections(told, &file, &ini)?;
     let of = |section: &str, names: &[&str]| names.iter().find_map(|name| ini.value(section, name));
-    let Some(section) = sections.iter().find(|section| of(section, &ID).or(of(section, &SECRET)).is_some()) else {
-        return Ok(None);
+    let other_mode = |section: &str| {
+        ini.value(section, "mode").filter(|mode| !MODES.iter().any(|known| known.eq_ignore_ascii_case(mode)))
     };
-    match ini.value(section, "mode").filter(|mode| !MODES.iter().any(|known| known.eq_ignore_ascii_case(mode))) {
+    let has_some = |section: &str| of(section, &ID).or(of(section, &SECRET)).or(other_mode(section)).is_some();
+    let Some(section) = sections.iter().find(|section| has_some(section)) else { return Ok(None) };
+    match other_mode(section) {
         Some(mode) => {
             file.leaves(mode);
             Ok(None)
