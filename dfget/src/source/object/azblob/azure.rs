@@ -11,7 +11,7 @@ use super::super::{
 };
 
 /// What the file has of an account.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(super) struct Saved {
     pub(super) account: Option<String>,
     pub(super) key: Option<String>,
