@@ -117,7 +117,7 @@ def by_share(name):
 def sides(case, ground, peers):
     """dfget, then its peers; each that this machine cannot run is Absent."""
     try:
-        file, output = getattr(ground, case.of), place(case, ground)
+        file, output = ground.made(case.of), place(case, ground)
     except NoRoom as why:
         return [Absent(name, str(why)) for name in ("dfget", *case.peers)]
     return [dfget(case, ground, file, output), *(peers.side(peer, file, output) for peer in case.peers)]

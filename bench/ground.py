@@ -53,6 +53,13 @@ class Ground:
         program = find_nginx()
         self.nginx = stack.enter_context(Nginx(program, self.served, scratch / "nginx")) if program else None
 
+    def made(self, name):
+        """The file or tree of that name. What the disk does not take, or not so long a file, is a NoRoom as well."""
+        try:
+            return getattr(self, name)
+        except OSError as error:
+            raise NoRoom(f"{name} cannot be made: {error.strerror}") from error
+
     @functools.cached_property
     def hello(self):
         file = self.served / "hello"

@@ -3,8 +3,8 @@
 import statistics
 
 import targets
-from measure import FEWEST_RUNS, RunFailed, TooFewRuns, ratios, watch
-from ground import MIB, PLUGINS
+from measure import FEWEST_RUNS, Absent, RunFailed, TooFewRuns, ratios, watch
+from ground import PLUGINS
 
 MEMORY_RUNS = 3
 
@@ -49,13 +49,15 @@ def ratio_or_none(a, b):
         return None
 
 
-def of_memory(side, before):
+def of_memory(case, side):
     """The largest peaks of the host and of its plugin in some runs of a download through a plugin."""
-    size = side.original.stat().st_size
-    row = {"name": f"{size // MIB:,} MiB by plugin", "status": "ok", "bytes": size, "host_kib": 0, "plugin_kib": 0}
+    row = {"name": case.amount, "status": "ok"}
+    if isinstance(side, Absent):
+        return row | {"status": "skipped", "why": side.why}
+    row |= {"bytes": side.original.stat().st_size, "host_kib": 0, "plugin_kib": 0}
     try:
         for _ in range(MEMORY_RUNS):
-            watched = watch(side, before, side.checks[1])
+            watched = watch(side, case.before, side.checks[1])
             check_waited(watched)
             for (_, program), peak in watched.peaks.items():
                 key = "plugin_kib" if program in PLUGINS else "host_kib"

@@ -1,15 +1,19 @@
 """Tests of the bench's own rules; `python3 -m unittest discover bench` runs them."""
 
+import contextlib
+import dataclasses
 import tempfile
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock, patch
 
 import markdown
 import peers
 import results
 import targets
-from cases import FULL, QUICK, Case, cases
+from cases import FULL, QUICK, Case, by_share, cases, sides
+from ground import PLUGINS, Ground, NoRoom
 from measure import Absent, Plan, Run, RunFailed, Side, TooFewRuns, Watched, compare, ratios, run_after_itself
 from processes import Peak
 
@@ -94,6 +98,31 @@ class Peers(unittest.TestCase):
 
     def test_a_quick_run_counts_enough_for_a_ratio(self):
         self.assertTrue(all(case.runs >= 3 for sizes in (QUICK, FULL) for case in cases(sizes)))
+
+
+class Grounds(unittest.TestCase):
+    def ground(self):
+        scratch = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        programs = scratch / "programs"
+        programs.mkdir()
+        for name in PLUGINS:
+            (programs / name).touch()
+        with patch("ground.find_nginx", return_value=None):
+            return Ground(QUICK, programs, scratch, contextlib.ExitStack())
+
+    def of_memory(self, ground, name):
+        case = Case("memory", "64 MiB by plugin", name, "null", by_share(name), (), 0)
+        return results.of_memory(case, sides(case, ground, None)[0])
+
+    def test_memory_of_a_file_for_which_there_is_no_room_is_a_row_that_is_skipped(self):
+        ground = self.ground()
+        ground.need = Mock(side_effect=NoRoom("1 MiB free"))
+        self.assertEqual(self.of_memory(ground, "small"), {"name": "64 MiB by plugin", "status": "skipped", "why": "1 MiB free"})
+
+    def test_memory_of_a_file_longer_than_the_file_system_takes_is_a_row_that_is_skipped(self):
+        ground = self.ground()
+        ground.sizes = dataclasses.replace(QUICK, sparse=(1 << 63) - 1)
+        self.assertEqual(self.of_memory(ground, "sparse")["why"], "sparse cannot be made: File too large")
 
 
 class Tables(unittest.TestCase):
