@@ -13,15 +13,14 @@ from pathlib import Path
 import markdown
 import report
 import results
-from cases import FULL, QUICK, Case, cases, by_share, sides
-from ground import MIB, Ground, require
+from cases import FULL, QUICK, cases, memories, sides
+from ground import Ground, require
 from measure import Plan, compare, run_after_itself
 from peers import Peers
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
 RELEASE = HERE.parent / "target" / "release"
-MEMORY = "memory"
 
 
 def main():
@@ -48,7 +47,8 @@ def arguments():
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="print the JSON file of a run as Markdown, and measure nothing")
     options = parser.parse_args()
     if options.list:
-        print("\n".join([*(case.title for case in cases(QUICK if options.quick else FULL)), MEMORY]))
+        sizes = QUICK if options.quick else FULL
+        print("\n".join(case.title for case in [*cases(sizes), *memories(sizes)]))
         sys.exit()
     return options
 
@@ -67,7 +67,7 @@ class Bench:
         report.print_facts(facts, programs)
         report.print_heading()
         done = [self.measure(case) for case in cases(self.sizes) if self.options.case in case.title]
-        memory = list(self.memory()) if self.options.case in MEMORY else []
+        memory = [self.memory(case) for case in memories(self.sizes) if self.options.case in case.title]
         flat = results.flatness(memory)
         report.print_memory(memory, flat)
         mode = "quick" if self.options.quick else "full"
@@ -86,11 +86,9 @@ class Bench:
         report.print_case(document)
         return document
 
-    def memory(self):
-        """Of files of ever greater size, to nowhere."""
-        for name in ("small", "big", *(["sparse"] if self.sizes.sparse else [])):
-            case = Case(MEMORY, f"{getattr(self.sizes, name) // MIB:,} MiB by plugin", name, "null", by_share(name), (), 0)
-            yield results.of_memory(case, sides(case, self.ground, self.peers)[0])
+    def memory(self, case):
+        [ours] = sides(case, self.ground, self.peers)
+        return results.of_memory(case, ours)
 
 
 def failed(document):

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 
-from ground import MIB, NoRoom
+from ground import HOLES, MIB, NoRoom
 from measure import Absent, Side
 from outputs import COPY, LISTING, PLUGINS
 from peers import (
@@ -106,6 +106,18 @@ def of_many(sizes):
         Case("small files, flushed", files, "tree", "output", tree, (CURL_PARALLEL,), runs),
         Case("100 plugins", "listed", "hundred", "output", ["plugin"], NO_PEER, runs, nothing, PLUGINS),
         Case("tree listed", entries, "listed", "output", listed, (FIND, RCLONE_LIST), runs, nothing, LISTING),
+    ]
+
+
+def memories(sizes):
+    """Where only memory is looked at. Those of one name are of files of ever greater size, and their memory is to be flat."""
+    mib = {name: f"{getattr(sizes, name) // MIB:,} MiB by plugin" for name in ("small", "big", "sparse")}
+    alone = ("small", "big", *(["sparse"] if sizes.sparse else []))
+    holes = f"{HOLES} of {mib['small']}, -r"
+    return [
+        *(Case("memory", mib[name], name, "null", by_share(name), NO_PEER, 0) for name in alone),
+        Case("memory of pieces", f"{mib['big']}, -n 4", "big", "output", [*by_share("big"), "-n", "4"] + NO_FSYNC, NO_PEER, 0),
+        Case("memory of a tree", holes, "holes", "output", ["-r", *by_share("holes")] + NO_FSYNC, NO_PEER, 0),
     ]
 
 

@@ -13,6 +13,7 @@ from nginx import Nginx, find as find_nginx
 
 MIB = 1 << 20
 PER_DIRECTORY = 100
+HOLES = 16  # files that dfget downloads at the same time, unless told otherwise
 TMPFS = ("/dev/shm", "/run/shm", "/tmp")
 SPARE = 256 * MIB
 PLUGINS = ("d7y-resource-plugin-d7yfs", "d7y-resource-plugin-share")
@@ -85,10 +86,17 @@ class Ground:
     @functools.cached_property
     def sparse(self):
         """As long as asked, and nothing but a hole."""
-        file = self.served / "sparse"
-        with open(file, "wb") as hole:
-            hole.truncate(self.sizes.sparse)
-        return file
+        return hole(self.served / "sparse", self.sizes.sparse)
+
+    @functools.cached_property
+    def holes(self):
+        """A tree of files that are all downloaded at the same time, each nothing but a hole."""
+        self.need(HOLES * self.sizes.small)  # what is written of them has no holes
+        tree = self.served / "holes"
+        tree.mkdir()
+        for number in range(HOLES):
+            hole(tree / f"f{number:02}", self.sizes.small)
+        return tree
 
     @functools.cached_property
     def tree(self):
@@ -145,6 +153,12 @@ class Ground:
         free = shutil.disk_usage(self.scratch).free
         if free < size + SPARE:
             raise NoRoom(f"{free // MIB} MiB free below {self.scratch.parent}: {(size + SPARE) // MIB} MiB are needed")
+
+
+def hole(path, size):
+    with open(path, "wb") as file:
+        file.truncate(size)
+    return path
 
 
 def is_tmpfs(place):

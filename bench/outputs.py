@@ -2,8 +2,11 @@
 
 import filecmp
 import os
+import shutil
 import time
 from pathlib import Path
+
+FEW_FILES = 100
 
 
 def same_length(output, original):
@@ -16,6 +19,10 @@ def lengths(directory):
     """The length of each file beneath, by its path."""
     files = (Path(parent, name) for parent, _, names in os.walk(directory) for name in names)
     return {file.relative_to(directory): file.stat().st_size for file in files}
+
+
+def size(original):
+    return sum(lengths(original).values()) if original.is_dir() else original.stat().st_size
 
 
 def same_content(output, original):
@@ -54,7 +61,9 @@ PLUGINS = (each_is_listed, each_is_listed)
 
 
 def remove(path):
-    if path.is_dir():
+    if path.is_dir() and len(lengths(path)) < FEW_FILES:
+        shutil.rmtree(path)
+    elif path.is_dir():
         # Not deleted: ext4 looks long for an inode while those of ten thousand deleted files are still warm.
         path.rename(path.with_name(f"{path.name}-{time.monotonic_ns()}"))
     elif not path.is_char_device():

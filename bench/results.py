@@ -5,6 +5,7 @@ import statistics
 import targets
 from measure import FEWEST_RUNS, Absent, RunFailed, TooFewRuns, ratios, watch
 from ground import PLUGINS
+from outputs import size
 
 MEMORY_RUNS = 3
 
@@ -51,10 +52,10 @@ def ratio_or_none(a, b):
 
 def of_memory(case, side):
     """The largest peaks of the host and of its plugin in some runs of a download through a plugin."""
-    row = {"name": case.amount, "status": "ok"}
+    row = {"case": case.key, "name": case.amount, "status": "ok"}
     if isinstance(side, Absent):
         return row | {"status": "skipped", "why": side.why}
-    row |= {"bytes": side.original.stat().st_size, "host_kib": 0, "plugin_kib": 0}
+    row |= {"bytes": size(side.original), "host_kib": 0, "plugin_kib": 0}
     try:
         for _ in range(MEMORY_RUNS):
             watched = watch(side, case.before, side.checks[1])
@@ -71,7 +72,8 @@ def of_memory(case, side):
 
 def flatness(rows):
     """The host's peak of the largest file by that of the next smaller one; None of two, of which one is small."""
-    done = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["bytes"])
+    alone = (row for row in rows if row["case"] == "memory" and row["status"] == "ok")
+    done = sorted(alone, key=lambda row: row["bytes"])
     if len(done) < 3:
         return None
     ratio = done[-1]["host_kib"] / done[-2]["host_kib"]
