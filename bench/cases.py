@@ -12,6 +12,7 @@ from peers import (
 )
 
 NO_FSYNC = ["--no-fsync"]
+BY_MESSAGES = ["--plugin-dir", "{messages}"]
 NO_PEER = ()
 
 
@@ -80,6 +81,7 @@ def by_plugin(sizes):
         Case("plugin to disk, flushed", mib, "big", "output", words, (CURL_SYNC, CP_SYNC), runs),
         Case("plugin to tmpfs", mib, "big", "tmpfs", words + NO_FSYNC, every, runs),
         Case("plugin to /dev/null", mib, "big", "null", words, (CURL, CP, SOCKET, GO), runs),
+        Case("plugin to /dev/null, messages", mib, "big", "null", words + BY_MESSAGES, (CURL, CP, SOCKET, GO), runs),
     ]
 
 
@@ -117,12 +119,13 @@ def memories(sizes):
     return [
         *(Case("memory", mib[name], name, "null", by_share(name), NO_PEER, 0) for name in alone),
         Case("memory of pieces", f"{mib['big']}, -n 4", "big", "output", [*by_share("big"), "-n", "4"] + NO_FSYNC, NO_PEER, 0),
+        Case("memory of messages", mib["big"], "big", "null", by_share("big") + BY_MESSAGES, NO_PEER, 0),
         Case("memory of a tree", holes, "holes", "output", ["-r", *by_share("holes")] + NO_FSYNC, NO_PEER, 0),
     ]
 
 
 def by_share(name):
-    """The root is filled in by `sides`, as is that of nginx where a word begins with `http:`."""
+    """The root is filled in by `dfget`, as is the directory of BY_MESSAGES, and nginx where a word begins with `http:`."""
     return [f"share:///{name}", "--opt", "root={served}"]
 
 
@@ -145,7 +148,7 @@ def dfget(case, ground, file, output):
         return Absent("dfget", "nginx not found")
     prints = case.checks in (LISTING, PLUGINS)
     words = [ground.nginx.url(case.of) if word.startswith("http:") else word for word in case.words]
-    words = [word.replace("{served}", str(ground.served)) for word in words]
+    words = [word.format(served=ground.served, messages=ground.messages) for word in words]
     argv = [str(ground.programs / "dfget"), *words, *([] if prints else ["-O", str(output)])]
     original = ground.scratch / "listing" if case.checks == LISTING else file
     environment = ground.environment | ({"DFGET_PLUGIN_DIR": str(file)} if case.checks == PLUGINS else {})

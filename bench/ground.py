@@ -16,7 +16,8 @@ PER_DIRECTORY = 100
 HOLES = 16  # files that dfget downloads at the same time, unless told otherwise
 TMPFS = ("/dev/shm", "/run/shm", "/tmp")
 SPARE = 256 * MIB
-PLUGINS = ("d7y-resource-plugin-d7yfs", "d7y-resource-plugin-share")
+SHARE = "d7y-resource-plugin-share"
+PLUGINS = ("d7y-resource-plugin-d7yfs", SHARE)
 
 
 class NoRoom(Exception):
@@ -50,6 +51,7 @@ class Ground:
         self.plugins.mkdir(mode=0o755)
         for name in PLUGINS:
             shutil.copy(programs / name, self.plugins / name)
+        self.messages = by_messages(self.plugins / SHARE, scratch / "messages")
         self.served.mkdir()
         program = find_nginx()
         self.nginx = stack.enter_context(Nginx(program, self.served, scratch / "nginx")) if program else None
@@ -153,6 +155,17 @@ class Ground:
         free = shutil.disk_usage(self.scratch).free
         if free < size + SPARE:
             raise NoRoom(f"{free // MIB} MiB free below {self.scratch.parent}: {(size + SPARE) // MIB} MiB are needed")
+
+
+def by_messages(plugin, directory):
+    """A directory with the same plugin, whose bodies come in messages, as those of most languages do.
+
+    The SDK has no data sockets where no host has named a directory for them; TMPDIR is the same one."""
+    directory.mkdir(mode=0o755)
+    script = directory / plugin.name
+    script.write_text(f"#!/bin/sh\nunset PLUGIN_UNIX_SOCKET_DIR\nexec '{plugin}'\n")
+    script.chmod(0o755)
+    return directory
 
 
 def hole(path, size):

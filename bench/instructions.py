@@ -94,6 +94,9 @@ def paths(ground):
     yield "cold start", ["d7yfs://host:56001/x", "-O", output]
     yield "by plugin" + LARGE, [f"share:///{ground.big.name}", *of_share, *null]
     yield "by plugin" + LITTLE, [f"share:///{ground.small.name}", *of_share, *null]
+    by_messages = [*of_share, "--plugin-dir", str(ground.messages), *null]
+    yield "by messages" + LARGE, [f"share:///{ground.big.name}", *by_messages]
+    yield "by messages" + LITTLE, [f"share:///{ground.small.name}", *by_messages]
     if ground.nginx:
         # Here the kernel moves the bytes, and a MiB costs next to nothing.
         yield "64 MiB by http", [ground.nginx.url(ground.big.name), *null]

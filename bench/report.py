@@ -103,13 +103,13 @@ def ratio(three):
 def print_memory(rows, flat):
     if not rows:
         return
-    print("\n{:<32}{:>12}  {:<24}{:>12}".format("peak memory (VmHWM)", "dfget", "target", "plugin"))
+    print("\n{:<46}{:>12}  {:<24}{:>12}".format("peak memory (VmHWM)", "dfget", "target", "plugin"))
     for row in rows:
         if "why" in row:
-            print(f"{row['name']:<32}   {row['status']}: {row['why']}")
+            print(f"{row['name']:<46}   {row['status']}: {row['why']}")
         else:
             wanted = f"≤ {row['target']['limit'] >> 10} MiB {row['target']['verdict']}"
-            print(f"{row['name']:<32}{row['host_kib']:>8} KiB  {wanted:<24}{row['plugin_kib']:>8} KiB")
+            print(f"{row['name']:<46}{row['host_kib']:>8} KiB  {wanted:<24}{row['plugin_kib']:>8} KiB")
     if flat:
         print(f"dfget's of the largest by the next smaller one: {flat['ratio']:.2f}, {target(flat)}")
 

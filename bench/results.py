@@ -52,7 +52,7 @@ def ratio_or_none(a, b):
 
 def of_memory(case, side):
     """The largest peaks of the host and of its plugin in some runs of a download through a plugin."""
-    row = {"case": case.key, "name": case.amount, "status": "ok"}
+    row = {"case": case.key, "name": case.title, "status": "ok"}
     if isinstance(side, Absent):
         return row | {"status": "skipped", "why": side.why}
     row |= {"bytes": size(side.original), "host_kib": 0, "plugin_kib": 0}

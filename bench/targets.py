@@ -20,6 +20,8 @@ RATIOS = {
     ("plugin to tmpfs", GO): TWICE,
     ("plugin to /dev/null", CURL): {"wall": 0.8, "cpu": 1.2},
     ("plugin to /dev/null", GO): TWICE,
+    ("plugin to /dev/null, messages", CURL): {"wall": 0.8, "cpu": 1.2},
+    ("plugin to /dev/null, messages", GO): TWICE,
     ("http to disk", CURL): {"wall": 1.0, "cpu": 1.0},
     ("http to disk, flushed", CURL_SYNC): {"wall": 1.0, "cpu": 1.0},
     ("http to tmpfs", CURL): {"wall": 1.0, "cpu": 1.0},

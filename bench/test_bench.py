@@ -118,7 +118,7 @@ class Grounds(unittest.TestCase):
         ground = self.ground()
         ground.need = Mock(side_effect=NoRoom("1 MiB free"))
         row = self.of_memory(ground, "small")
-        self.assertEqual((row["name"], row["status"], row["why"]), ("64 MiB by plugin", "skipped", "1 MiB free"))
+        self.assertEqual((row["name"], row["status"], row["why"]), ("memory, 64 MiB by plugin", "skipped", "1 MiB free"))
 
     def test_memory_of_a_file_longer_than_the_file_system_takes_is_a_row_that_is_skipped(self):
         ground = self.ground()
