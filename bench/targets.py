@@ -3,7 +3,7 @@
 They decide nothing: each is printed as met, or with the distance. Only sides that do the same work are compared: where
 dfget flushes to disk and the peer cannot, there is no target."""
 
-from peers import ARIA2, CP, CURL, CURL_PARALLEL, CURL_SYNC, GO, GO_MTLS, IN_TREE, RCLONE
+from peers import ARIA2, CP, CP_SYNC, CURL, CURL_PARALLEL, CURL_SYNC, GO, GO_MTLS, IN_TREE, RCLONE
 
 # Twice the throughput is half the time.
 TWICE = {"wall": 0.5}
@@ -16,6 +16,7 @@ RATIOS = {
     ("plugin to disk", CP): {"wall": 1.5},
     ("plugin to disk", GO): TWICE,
     ("plugin to disk, flushed", CURL_SYNC): {"wall": 1.0, "cpu": 1.2},
+    ("plugin to disk, flushed", CP_SYNC): {"wall": 1.5},
     ("plugin to tmpfs", CURL): {"wall": 1.0, "cpu": 1.2},
     ("plugin to tmpfs", GO): TWICE,
     ("plugin to /dev/null", CURL): {"wall": 0.8, "cpu": 1.2},
