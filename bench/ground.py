@@ -103,7 +103,7 @@ class Ground:
     @functools.cached_property
     def tree(self):
         # The trees of all runs stay until the end.
-        self.need(64 * self.sizes.files * 4096)
+        self.need(64 * self.sizes.files * 4096, 64 * self.sizes.files)
         for path in self.paths():
             file = self.served / "tree" / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ class Ground:
     @functools.cached_property
     def listed(self):
         """A tree of empty files, a thousand a directory, and the listing that is to come of it."""
-        self.need(self.sizes.entries * 512)
+        self.need(self.sizes.entries * 512, self.sizes.entries)
         tree, names = self.served / "listed", []
         for directory in range(self.sizes.entries // 1000):
             (tree / f"d{directory:03}").mkdir(parents=True)
@@ -151,10 +151,14 @@ class Ground:
                 return Path(self.stack.enter_context(made))
         raise NoRoom(f"no tmpfs with {needed // MIB} MiB free, or not the memory for it, among {', '.join(TMPFS)}")
 
-    def need(self, size):
-        free = shutil.disk_usage(self.scratch).free
+    def need(self, size, files=0):
+        found = os.statvfs(self.scratch)
+        free, where = found.f_bavail * found.f_frsize, f"free below {self.scratch.parent}"
         if free < size + SPARE:
-            raise NoRoom(f"{free // MIB} MiB free below {self.scratch.parent}: {(size + SPARE) // MIB} MiB are needed")
+            raise NoRoom(f"{free // MIB} MiB {where}: {(size + SPARE) // MIB} MiB are needed")
+        # A file system without a fixed number of inodes has 0 of 0.
+        if found.f_files and found.f_favail < files:
+            raise NoRoom(f"{found.f_favail} inodes {where}: {files} are needed")
 
 
 def by_messages(plugin, directory):

@@ -83,15 +83,16 @@ class Result:
 
 
 def compare(sides, plan):
-    """Has the sides take turns: a b c a b c …; returns a Result a side.
+    """Has the sides take turns: a b c c b a a b c …; returns a Result a side.
 
-    A side that fails drops out, and all with the first one, because the others are there for its sake."""
+    Backwards every second time, so that nobody always has what the heaviest one leaves behind. A side that fails drops
+    out, and all with the first one, because the others are there for its sake."""
     results = [Result(side) for side in sides]
     for result in results:
         if isinstance(result.side, Absent):
             result.status, result.why = "skipped", result.side.why
-    for turn in [warm_up] * plan.warm_ups + [counted] * plan.counted:
-        for result in results:
+    for number, turn in enumerate([warm_up] * plan.warm_ups + [counted] * plan.counted):
+        for result in results if number % 2 == 0 else reversed(results):
             if results[0].status == "ok" and result.status == "ok":
                 turn(result, plan)
     for result in results[1:]:
@@ -144,7 +145,7 @@ def run(side, before, check):
 
 
 def run_after_itself(side, before, check):
-    """The second of two runs in a row; the first does not count.
+    """The second of two runs in a row; the first does not count. Between them nothing is done but to remove its output.
 
     A hypervisor takes memory back that is free for some seconds (free page reporting), and who comes to write into it pays
     several times what the writing costs. So everyone gets memory that was just in use, in pieces as they ask for them."""

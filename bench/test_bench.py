@@ -49,7 +49,7 @@ class Turns(unittest.TestCase):
         order = self.scratch / "order"
         script = f'printf "%s " "${{0##*/}}" >> {order}; echo hello > "$0"'
         found = compare([self.side("a", script), self.side("b", script), self.side("c", script)], Plan(1, 3, nothing))
-        self.assertEqual(order.read_text().split(), ["a", "b", "c"] * 4)
+        self.assertEqual("".join(order.read_text().split()), "abc" "cba" "abc" "cba")
         self.assertEqual([(result.status, len(result.runs)) for result in found], [("ok", 3)] * 3)
 
     def test_what_runs_after_itself_is_counted_once_and_never_finds_its_output(self):
@@ -57,7 +57,7 @@ class Turns(unittest.TestCase):
         script = f'printf "%s " "${{0##*/}}" >> {order}; test ! -e "$0" && echo hello > "$0"'
         plan = Plan(1, 3, nothing, how=run_after_itself)
         found = compare([self.side("a", script), self.side("b", script)], plan)
-        self.assertEqual(order.read_text().split(), ["a", "b"] + ["a", "a", "b", "b"] * 3)
+        self.assertEqual("".join(order.read_text().split()), "ab" "bbaa" "aabb" "bbaa")
         self.assertEqual([(result.status, len(result.runs)) for result in found], [("ok", 3)] * 2)
 
     def test_a_peer_that_is_not_there_is_named_and_the_others_run(self):
@@ -119,6 +119,12 @@ class Grounds(unittest.TestCase):
         ground.need = Mock(side_effect=NoRoom("1 MiB free"))
         row = self.of_memory(ground, "small")
         self.assertEqual((row["name"], row["status"], row["why"]), ("memory, 64 MiB by plugin", "skipped", "1 MiB free"))
+
+    def test_too_few_inodes_are_no_room(self):
+        ground = self.ground()
+        ground.need(1, files=0)
+        with self.assertRaisesRegex(NoRoom, "inodes free below .*: 1000000000000 are needed"):
+            ground.need(1, files=10**12)
 
     def test_memory_of_a_file_longer_than_the_file_system_takes_is_a_row_that_is_skipped(self):
         ground = self.ground()
