@@ -7,8 +7,8 @@ from ground import HOLES, MIB, NoRoom
 from measure import Absent, Side
 from outputs import COPY, LISTING, PLUGINS
 from peers import (
-    ARIA2, CP, CP_SYNC, CURL, CURL_PARALLEL, CURL_SYNC, FIND, GO, GO_MTLS, IN_TREE, RCLONE, RCLONE_HTTP, RCLONE_LIST,
-    SOCKET, WGET,
+    ARIA2, ARIA2_ONE, ARIA2_SYNC, CP, CP_SYNC, CURL, CURL_PARALLEL, CURL_SYNC, FIND, GO, GO_MTLS, IN_TREE, RCLONE,
+    RCLONE_HTTP, RCLONE_LIST, SOCKET, WGET,
 )
 
 NO_FSYNC = ["--no-fsync"]
@@ -80,22 +80,24 @@ def by_plugin(sizes):
         Case("plugin to disk", mib, "big", "output", words + NO_FSYNC, every, runs),
         Case("plugin to disk, flushed", mib, "big", "output", words, (CURL_SYNC, CP_SYNC), runs),
         Case("plugin to tmpfs", mib, "big", "tmpfs", words + NO_FSYNC, every, runs),
-        Case("plugin to /dev/null", mib, "big", "null", words, (CURL, CP, SOCKET, GO), runs),
-        Case("plugin to /dev/null, messages", mib, "big", "null", words + BY_MESSAGES, (CURL, CP, SOCKET, GO), runs),
+        Case("plugin to /dev/null", mib, "big", "null", words, every, runs),
+        Case("plugin to /dev/null, messages", mib, "big", "null", words + BY_MESSAGES, every, runs),
     ]
 
 
 def by_http(sizes):
     mib, runs, one, four = f"{sizes.big // MIB} MiB", sizes.few, ["http:big", "-n", "1"], ["http:big", "-n", "4"]
     return [
-        Case("http to disk", mib, "big", "output", one + NO_FSYNC, (CURL,), runs),
+        Case("http to disk", mib, "big", "output", one + NO_FSYNC, (CURL, ARIA2_ONE), runs),
         Case("http to disk, flushed", mib, "big", "output", one, (CURL_SYNC,), runs),
-        Case("http to tmpfs", mib, "big", "tmpfs", one + NO_FSYNC, (CURL,), runs),
-        Case("http to /dev/null", mib, "big", "null", one, (CURL,), runs),
+        Case("http to tmpfs", mib, "big", "tmpfs", one + NO_FSYNC, (CURL, ARIA2_ONE), runs),
+        Case("http to /dev/null", mib, "big", "null", one, (CURL, ARIA2_ONE), runs),
         Case("isolated http to disk", mib, "big", "output", [*one, "--isolate"] + NO_FSYNC, (IN_TREE,), runs),
         Case("isolated http to /dev/null", mib, "big", "null", [*one, "--isolate"] + NO_FSYNC, (IN_TREE,), runs),
         Case("http to disk, 4 pieces", mib, "big", "output", four + NO_FSYNC, (CURL, ARIA2), runs),
+        Case("http to disk, 4 pieces, flushed", mib, "big", "output", four, (CURL_SYNC, ARIA2_SYNC), runs),
         Case("http to tmpfs, 4 pieces", mib, "big", "tmpfs", four + NO_FSYNC, (CURL, ARIA2), runs),
+        Case("http to /dev/null, 4 pieces", mib, "big", "null", four, (CURL, ARIA2), runs),
     ]
 
 

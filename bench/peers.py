@@ -15,7 +15,8 @@ BUILT = HERE.parent / "target" / "bench"
 NGINX = "nginx"
 
 CURL, CURL_SYNC, CURL_PARALLEL = "curl", "curl and sync", "curl --parallel"
-ARIA2, WGET, RCLONE, RCLONE_HTTP, RCLONE_LIST = "aria2c -x4 -s4", "wget -r", "rclone copy", "rclone copy, http", "rclone lsf"
+ARIA2, ARIA2_SYNC, ARIA2_ONE = "aria2c -x4 -s4", "aria2c -x4 and sync", "aria2c -x1 -s1"
+WGET, RCLONE, RCLONE_HTTP, RCLONE_LIST = "wget -r", "rclone copy", "rclone copy, http", "rclone lsf"
 CP, CP_SYNC, FIND, SOCKET = "cp", "cp and sync", "find", "bare socket copy"
 GO, GO_MTLS = "Go pair", "Go pair, AutoMTLS"
 IN_TREE = "dfget, in-tree"
@@ -29,6 +30,7 @@ class Peer:
     needs: tuple
     argv: Callable
     checks: tuple = COPY
+    makes_files_only: bool = False
 
 
 def curl(found, ground, file, output):
@@ -42,10 +44,15 @@ def curl_parallel(found, ground, tree, output):
     return [found["curl"], "-s", "--parallel", "--create-dirs", "-K", str(ground.scratch / "list")]
 
 
-def aria2(found, ground, file, output):
+def aria2(streams):
     # As it is told for ext4 and the like; by default it writes the whole file once more before.
-    options = ["-q", "--no-conf", "-x4", "-s4", "--file-allocation=falloc"]
-    return [found["aria2c"], *options, "-d", str(output.parent), "-o", output.name, ground.nginx.url(below(ground, file))]
+    options = ["-q", "--no-conf", f"-x{streams}", f"-s{streams}", "--file-allocation=falloc"]
+
+    def argv(found, ground, file, output):
+        url = ground.nginx.url(below(ground, file))
+        return [found["aria2c"], *options, "-d", str(output.parent), "-o", output.name, url]
+
+    return argv
 
 
 def wget(found, ground, tree, output):
@@ -95,7 +102,9 @@ PEERS = {
     CURL: Peer(("curl", NGINX), curl),
     CURL_SYNC: Peer(("curl", NGINX), and_sync(curl)),
     CURL_PARALLEL: Peer(("curl", NGINX), curl_parallel),
-    ARIA2: Peer(("aria2c", NGINX), aria2),
+    ARIA2: Peer(("aria2c", NGINX), aria2(4), makes_files_only=True),
+    ARIA2_SYNC: Peer(("aria2c", NGINX), and_sync(aria2(4)), makes_files_only=True),
+    ARIA2_ONE: Peer(("aria2c", NGINX), aria2(1), makes_files_only=True),
     WGET: Peer(("wget", NGINX), wget),
     RCLONE: Peer(("rclone",), rclone),
     RCLONE_HTTP: Peer(("rclone", NGINX), rclone_http),
@@ -124,6 +133,8 @@ class Peers:
         peer, ground = PEERS[name], self.ground
         if lacks := [need for need in peer.needs if not self.found[need]]:
             return Absent(name, f"{' and '.join(lacks)} not found")
+        if peer.makes_files_only and output == ground.null:
+            return Absent(name, f"it cannot write to {output}")
         prints = peer.checks == LISTING
         original = ground.scratch / "listing" if prints else file
         server = ground.nginx if NGINX in peer.needs else None

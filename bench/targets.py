@@ -3,7 +3,7 @@
 They decide nothing: each is printed as met, or with the distance. Only sides that do the same work are compared: where
 dfget flushes to disk and the peer cannot, there is no target."""
 
-from peers import ARIA2, CP, CP_SYNC, CURL, CURL_PARALLEL, CURL_SYNC, GO, GO_MTLS, IN_TREE, RCLONE
+from peers import ARIA2, ARIA2_ONE, ARIA2_SYNC, CP, CP_SYNC, CURL, CURL_PARALLEL, CURL_SYNC, GO, GO_MTLS, IN_TREE, RCLONE
 
 # Twice the throughput is half the time.
 TWICE = {"wall": 0.5}
@@ -27,9 +27,12 @@ RATIOS = {
     ("http to disk, flushed", CURL_SYNC): {"wall": 1.0, "cpu": 1.0},
     ("http to tmpfs", CURL): {"wall": 1.0, "cpu": 1.0},
     ("http to /dev/null", CURL): {"wall": 1.0, "cpu": 1.0},
+    ("http to disk", ARIA2_ONE): {"wall": 1.0, "cpu": 1.0},
+    ("http to tmpfs", ARIA2_ONE): {"wall": 1.0, "cpu": 1.0},
     ("isolated http to disk", IN_TREE): {"cpu": 1.3},
     ("isolated http to /dev/null", IN_TREE): {"cpu": 1.3},
     ("http to disk, 4 pieces", ARIA2): {"wall": 1.0, "cpu": 1.0},
+    ("http to disk, 4 pieces, flushed", ARIA2_SYNC): {"wall": 1.0, "cpu": 1.0},
     ("http to tmpfs, 4 pieces", ARIA2): {"wall": 1.0, "cpu": 1.0},
     ("small files", CURL_PARALLEL): {"wall": 1.0},
     ("small files", RCLONE): {"wall": 0.5},

@@ -87,6 +87,12 @@ class Peers(unittest.TestCase):
         there.found["curl"] = None
         self.assertEqual(there.side(peers.CURL, None, None), Absent("curl", "curl and nginx not found"))
 
+    def test_a_peer_that_makes_files_only_is_named_where_the_output_is_none(self):
+        there = peers.Peers(SimpleNamespace(nginx=Mock(program="/nginx"), null=Path("/dev/null")))
+        there.found["aria2c"] = "/aria2c"
+        found = there.side(peers.ARIA2, Path("/served/big"), Path("/dev/null"))
+        self.assertEqual(found, Absent("aria2c -x4 -s4", "it cannot write to /dev/null"))
+
     def test_a_missing_peer_is_named_before_the_table(self):
         versions = peers.Peers(SimpleNamespace(nginx=None)).versions()
         self.assertEqual(versions["nginx"], "not found: the cases that need it are skipped")
