@@ -2,7 +2,10 @@
 
 import report
 
-COLUMNS = ["case", "peer", "dfget", "peer", "wall", "target", "CPU", "target", "memory", "peer"]
+COLUMNS = [
+    "case", "peer", "wall of dfget", "wall of the peer", "wall, ratio", "target", "CPU, ratio", "target", "memory of dfget",
+    "memory of the peer",
+]
 
 
 def of(document):

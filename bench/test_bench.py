@@ -165,6 +165,10 @@ class Tables(unittest.TestCase):
         expected = "| plugin to disk, 2 MiB | curl | 1100 ms | 1000 ms | 1.10 (1.10..1.10) | ≤ 1.0 missed by 10 % "
         self.assertEqual(line, expected + "| 1.10 (1.10..1.10) | ≤ 1.2 met | - | - |")
 
+    def test_each_column_of_markdown_has_a_name_of_its_own_but_the_targets(self):
+        names = [name for name in markdown.COLUMNS if name != "target"]
+        self.assertEqual(len(set(names)), len(names))
+
     def test_two_runs_make_neither_a_ratio_nor_a_verdict(self):
         self.assertEqual(self.case(2)["sides"][1]["targets"], {})
         line = markdown.of(self.document(self.case(2))).splitlines()[-1]
