@@ -20,6 +20,8 @@ def machine(directory):
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
+        "virtual": virtualisation(),
+        "filesystem": filesystem(directory),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
         "disk_free_mib": shutil.disk_usage(directory).free >> 20,
         "load": os.getloadavg()[0],
@@ -33,6 +35,22 @@ def cpu_model():
     return platform.machine()
 
 
+def virtualisation():
+    """What this runs in, as far as it can be told: the time of a hypervisor, and of its other guests, is in all figures."""
+    if shutil.which("systemd-detect-virt"):
+        done = subprocess.run(["systemd-detect-virt", "--vm"], capture_output=True, text=True, timeout=30)
+        return done.stdout.strip()
+    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
+    return "a hypervisor" if "hypervisor" in flags.split() else "none"
+
+
+def filesystem(directory):
+    """Of the innermost mount point above, and of those the one that was mounted last."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    above = [(len(mount[1]), number, mount[2]) for number, mount in enumerate(mounts) if directory.is_relative_to(mount[1])]
+    return max(above)[2] if above else "unknown"
+
+
 def version(*argv):
     """The first number with a dot in what a program prints of itself."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
@@ -41,8 +59,9 @@ def version(*argv):
 
 
 def facts_in_words(facts):
-    line = "{cpu}, {cores} cores, Linux {kernel}, {memory_mib} MiB of memory, {disk_free_mib} MiB of disk free"
-    return line.format(**facts)
+    line = "{cpu}, {cores} cores, {machine}, Linux {kernel}, {memory_mib} MiB of memory, {disk_free_mib} MiB of disk ({filesystem}) free"
+    machine = "no virtual machine" if facts["virtual"] == "none" else f"virtual machine ({facts['virtual']})"
+    return line.format(machine=machine, **facts)
 
 
 def print_facts(facts, programs):

@@ -149,7 +149,8 @@ class Tables(unittest.TestCase):
         return results.of_case(Case("plugin to disk", "2 MiB", "big", "output", [], (peers.CURL,), counted), found)
 
     def document(self, case):
-        machine = {"cpu": "a", "cores": 2, "kernel": "6", "memory_mib": 1, "disk_free_mib": 1, "load": 0}
+        machine = {"cpu": "a", "cores": 2, "virtual": "kvm", "kernel": "6", "memory_mib": 1, "disk_free_mib": 1, "load": 0}
+        machine["filesystem"] = "ext4"
         found = {"started": "today", "mode": "quick", "machine": machine, "programs": {}}
         return {**found, "cases": [case], "memory": [], "flat": None}
 
@@ -161,7 +162,9 @@ class Tables(unittest.TestCase):
         self.assertEqual(targets.verdict(1.004, 1.0), "missed by 1 %")
 
     def test_markdown_has_a_line_a_peer(self):
-        line = markdown.of(self.document(self.case(3))).splitlines()[-1]
+        first, *_, line = markdown.of(self.document(self.case(3))).splitlines()
+        machine = "a, 2 cores, virtual machine (kvm), Linux 6, 1 MiB of memory, 1 MiB of disk (ext4) free"
+        self.assertEqual(first, machine + "; today, quick run.")
         expected = "| plugin to disk, 2 MiB | curl | 1100 ms | 1000 ms | 1.10 (1.10..1.10) | ≤ 1.0 missed by 10 % "
         self.assertEqual(line, expected + "| 1.10 (1.10..1.10) | ≤ 1.2 met | - | - |")
 
