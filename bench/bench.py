@@ -14,13 +14,9 @@ import markdown
 import report
 import results
 from cases import FULL, QUICK, cases, memories, sides
-from ground import Ground, require
+from ground import OUT, RELEASE, Ground, require
 from measure import Plan, compare, run_after_itself
 from peers import Peers
-
-HERE = Path(__file__).resolve().parent
-OUT = HERE / "out"
-RELEASE = HERE.parent / "target" / "release"
 
 
 def main():

@@ -1,10 +1,10 @@
 """The cases: what dfget is asked for, what its peers are asked for instead, and how often."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ground import HOLES, MIB, NoRoom
-from measure import Absent, Side
+from measure import Absent, Side, nothing
 from outputs import COPY, LISTING, PLUGINS
 from peers import (
     ARIA2, ARIA2_ONE, ARIA2_SYNC, CP, CP_SYNC, CURL, CURL_PARALLEL, CURL_SYNC, FIND, GO, GO_MTLS, IN_TREE, RCLONE,
@@ -47,7 +47,7 @@ class Case:
     peers: tuple
     runs: int
     before: object = os.sync
-    checks: tuple = field(default=COPY)
+    checks: tuple = COPY
 
     @property
     def title(self):
@@ -155,7 +155,3 @@ def dfget(case, ground, file, output):
     original = ground.scratch / "listing" if case.checks == LISTING else file
     environment = ground.environment | ({"DFGET_PLUGIN_DIR": str(file)} if case.checks == PLUGINS else {})
     return Side("dfget", argv, output, original, environment, ground.nginx if by_http else None, case.checks, prints)
-
-
-def nothing():
-    pass

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from nginx import Nginx, find as find_nginx
 
+HERE = Path(__file__).resolve().parent
+OUT = HERE / "out"
+RELEASE = HERE.parent / "target" / "release"
 MIB = 1 << 20
 PER_DIRECTORY = 100
 HOLES = 16  # files that dfget downloads at the same time, unless told otherwise
@@ -24,9 +27,9 @@ class NoRoom(Exception):
     """This machine has not the disk or the memory that a case needs."""
 
 
-def require(programs):
+def require(programs, plugins=PLUGINS):
     """Ends the process where there is nothing to measure."""
-    missing = [name for name in ("dfget", *PLUGINS) if not (programs / name).exists()]
+    missing = [name for name in ("dfget", *plugins) if not (programs / name).exists()]
     if missing:
         sys.exit(f"bench: {', '.join(missing)} not in {programs}: run `make release` first")
 
@@ -38,15 +41,7 @@ class Ground:
         self.sizes, self.programs, self.scratch, self.stack = sizes, programs, scratch, stack
         self.served, self.plugins, self.null = scratch / "served", scratch / "plugins", Path(os.devnull)
         self.output = scratch / "output"
-        self.environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "DFGET_CONFIG": "",
-            "HOME": str(scratch),  # no one's ~/.curlrc or ~/.dragonfly
-            "LANG": "C.UTF-8",
-            "RCLONE_CONFIG": str(scratch / "rclone.conf"),
-            "DFGET_PLUGIN_DIR": str(self.plugins),
-            "BENCH_STDERR": str(scratch / "stderr"),
-        }
+        self.environment = environment(scratch, self.plugins) | {"RCLONE_CONFIG": str(scratch / "rclone.conf")}
         (scratch / "rclone.conf").touch()
         self.plugins.mkdir(mode=0o755)
         for name in PLUGINS:
@@ -78,12 +73,8 @@ class Ground:
         return self.noise("big", self.sizes.big)
 
     def noise(self, name, size):
-        """Incompressible and without holes; in the page cache afterwards, because it was just written."""
         self.need(2 * size)
-        with open(self.served / name, "wb") as file:
-            for _ in range(size // MIB):
-                file.write(os.urandom(MIB))
-        return self.served / name
+        return noise(self.served / name, size)
 
     @functools.cached_property
     def sparse(self):
@@ -159,6 +150,26 @@ class Ground:
         # A file system without a fixed number of inodes has 0 of 0.
         if found.f_files and found.f_favail < files:
             raise NoRoom(f"{found.f_favail} inodes {where}: {files} are needed")
+
+
+def environment(scratch, plugins):
+    """What all sides run in. Where the stderr of each is kept is in it, for the message of one that fails."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "DFGET_CONFIG": "",
+        "HOME": str(scratch),  # no one's ~/.curlrc or ~/.dragonfly
+        "LANG": "C.UTF-8",
+        "DFGET_PLUGIN_DIR": str(plugins),
+        "BENCH_STDERR": str(scratch / "stderr"),
+    }
+
+
+def noise(path, size):
+    """Incompressible and without holes; in the page cache afterwards, because it was just written."""
+    with open(path, "wb") as file:
+        for at in range(0, size, MIB):
+            file.write(os.urandom(min(MIB, size - at)))
+    return path
 
 
 def by_messages(plugin, directory):

@@ -18,11 +18,9 @@ import tempfile
 from pathlib import Path
 
 from cases import QUICK
-from ground import MIB, Ground, require
+from ground import HERE, MIB, OUT, RELEASE, Ground, require
 
-HERE = Path(__file__).resolve().parent
-OUT, BASELINE = HERE / "out", HERE / "instructions.json"
-RELEASE = HERE.parent / "target" / "release"
+BASELINE = HERE / "instructions.json"
 SIZES = dataclasses.replace(QUICK, big=64 * MIB, small=16 * MIB, files=500)
 LARGE, LITTLE = ", 64 MiB", ", 16 MiB"
 FEWEST_RUNS = 3

@@ -11,7 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-RELEASE = Path(__file__).resolve().parent.parent / "target" / "release"
+from ground import RELEASE, SHARE, noise
+from processes import children
+
 SIZE = 1 << 30
 RATE = 200 << 20
 
@@ -22,7 +24,7 @@ def main():
         scratch = Path(scratch)
         file = scratch / "served" / "file"
         file.parent.mkdir()
-        make_file(file)
+        noise(file, SIZE)
         dfget = start(scratch)
         read = [kill(dfget, (SIZE / RATE) / (kills + 1)) for _ in range(kills)]
         events = [json.loads(line) for line in dfget.communicate()[0].splitlines()]
@@ -32,15 +34,8 @@ def main():
         sys.exit(0 if same and dfget.returncode == 0 else 1)
 
 
-def make_file(path):
-    block = os.urandom(1 << 20)
-    with path.open("wb") as file:
-        for number in range(SIZE >> 20):
-            file.write(number.to_bytes(8, "big") + block[8:])
-
-
 def start(scratch):
-    plugin = scratch / "plugins" / "d7y-resource-plugin-share"
+    plugin = scratch / "plugins" / SHARE
     plugin.parent.mkdir(mode=0o755)
     plugin.write_bytes((RELEASE / plugin.name).read_bytes())
     plugin.chmod(0o755)
@@ -53,16 +48,10 @@ def start(scratch):
 def kill(dfget, pause):
     """Lets it run for a while; returns what the plugin had read by then."""
     time.sleep(pause + 0.25)  # it is started again after 0.2 s
-    [plugin] = Path(f"/proc/{dfget.pid}/task/{dfget.pid}/children").read_text().split() or children(dfget.pid)
+    [plugin] = children(dfget.pid)
     counters = dict(line.split(": ") for line in Path(f"/proc/{plugin}/io").read_text().splitlines())
-    os.kill(int(plugin), signal.SIGKILL)
+    os.kill(plugin, signal.SIGKILL)
     return int(counters["rchar"])
-
-
-def children(pid):
-    """Of any of its threads."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [child for found in lists for child in found.read_text().split()]
 
 
 def tell(status, events, read):

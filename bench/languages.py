@@ -15,25 +15,20 @@ import time
 from pathlib import Path
 
 import report
-from measure import Plan, RunFailed, Side, compare, run_to_first_byte, watch
+from ground import MIB, OUT, RELEASE, SHARE, environment, noise, require
+from measure import Plan, RunFailed, Side, compare, nothing, run_to_first_byte, watch
 from outputs import COPY
 from results import ratio_or_none
 from storages import LANGUAGES, Lacking, dist, share
 
-HERE = Path(__file__).resolve().parent
-OUT = HERE / "out"
-RELEASE = HERE.parent / "target" / "release"
-MIB = 1 << 20
 SMALL = 64 << 10
 COLUMNS = "{:<15} {:<13}{:>10}{:>9}  {:<21}{:>8}{:>9}  {:<21}{:>6}{:>6}{:>8}{:>9}{:>7}"
-NULL = Path(os.devnull)
+NULL, STDOUT = Path(os.devnull), Path("-")
 
 
 def main():
     options = arguments()
-    missing = [name for name in ("dfget", "d7y-resource-plugin-share") if not (options.programs / name).exists()]
-    if missing:
-        sys.exit(f"bench: {' and '.join(missing)} not in {options.programs}: run `make release` first")
+    require(options.programs, (SHARE,))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=OUT) as scratch:
@@ -65,7 +60,7 @@ class Bench:
         self.starts, self.wholes = (options.runs, options.runs) if options.runs else (5, 3) if options.quick else (15, 5)
         self.served.mkdir()
         for name, size in (("small", SMALL), ("big", self.size)):
-            write_noise(self.served / name, size)
+            noise(self.served / name, size)
 
     def run(self):
         facts = report.machine(OUT)
@@ -92,7 +87,8 @@ class Bench:
             with storage(self.served, scratch) as served, share(self.served, scratch) as rust:
                 plugin = served.pop("plugin")
                 for peer, words in {"share": rust["plugin"], **served}.items():
-                    yield {**row, "peer": peer, **self.measure(Sides(self, directory, plugin, words, peer))}
+                    sides = Sides(self, directory, {"plugin": plugin, peer: words})
+                    yield {**row, "peer": peer, **self.measure(sides)}
         except Lacking as why:
             yield {**row, "status": "skipped", "why": str(why)}
         except RunFailed as why:
@@ -100,7 +96,7 @@ class Bench:
 
     def measure(self, sides):
         warm_ups = 1 if self.options.quick else 2
-        small, big = sides.pair("small", to_stdout=True), sides.pair("big", to_stdout=False)
+        small, big = sides.pair("small", STDOUT), sides.pair("big", NULL)
         starts = all_runs(compare(small, Plan(warm_ups, self.starts, nothing, run_to_first_byte, run_to_first_byte)))
         wholes = all_runs(compare(big, Plan(warm_ups, self.wholes, nothing)))
         ours, theirs = map(of_side, starts, wholes)
@@ -115,38 +111,32 @@ class Bench:
 
 
 class Sides:
-    """The two commands of a row: the plugin of a language, and its peer with the same work for dfget."""
+    """The two commands of a row: the plugin of a language, and its peer with the same work for dfget.
 
-    def __init__(self, bench, directory, words, peer, title):
-        self.bench, self.words, self.peer, self.title = bench, words, peer, title
+    `commands` has both in this order: a title, and the function that makes the words of a file's name."""
+
+    def __init__(self, bench, directory, commands):
+        self.bench, self.commands = bench, commands
         self.verified = {}
-        self.environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "DFGET_CONFIG": "",
-            "HOME": str(bench.scratch),
-            "LANG": "C.UTF-8",
-            # Whoever may write to the checkout has built these plugins anyway.
-            "DFGET_TRUST_PLUGIN_DIR": "/",
-            "DFGET_PLUGIN_DIR": f"{directory}:{bench.options.programs}",
-            "BENCH_STDERR": str(bench.scratch / "stderr"),
-        }
+        # Whoever may write to the checkout has built these plugins anyway.
+        trust = {"DFGET_TRUST_PLUGIN_DIR": "/"}
+        self.environment = environment(bench.scratch, f"{directory}:{bench.options.programs}") | trust
 
-    def pair(self, name, to_stdout):
+    def pair(self, name, output):
         verified = self.verified[name] = self.announced(name)
         # What one announces is checked of the other, too: hashing costs more than anything else here.
-        digest = ["--digest", verified] if verified else []
-        plugin = self.side("plugin", name, self.words(name), to_stdout)
-        return plugin, self.side(self.title, name, [*self.peer(name), *digest], to_stdout)
+        digests = ([], ["--digest", verified] if verified else [])
+        return [self.side(title, name, [*digest, "-O", str(output)]) for title, digest in zip(self.commands, digests)]
 
-    def side(self, title, name, words, to_stdout):
+    def side(self, title, name, more):
         streams = ["-n", str(self.bench.options.connections)]
-        argv = [str(self.bench.options.programs / "dfget"), "-q", *words, *streams, "-O", "-" if to_stdout else str(NULL)]
+        argv = [str(self.bench.options.programs / "dfget"), "-q", *self.commands[title](name), *streams, *more]
         return Side(title, argv, NULL, self.bench.served / name, self.environment)
 
     def announced(self, name):
         """The digest that dfget checks because the plugin announces it, or None. The bytes must be right."""
         output = self.bench.scratch / "output"
-        argv = [str(self.bench.options.programs / "dfget"), "--json", "--overwrite", *self.words(name), "-O", str(output)]
+        argv = [str(self.bench.options.programs / "dfget"), "--json", "--overwrite", *self.commands["plugin"](name), "-O", str(output)]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.environment)
         if done.returncode != 0:
             raise RunFailed(f"exit {done.returncode}: {done.stderr.strip()[-500:]}")
@@ -220,17 +210,6 @@ def short(three):
 
 def mib_a_second(rate):
     return f"{rate / MIB:.0f}" if rate else "n/a"
-
-
-def write_noise(path, size):
-    """Incompressible and without holes; in the page cache afterwards, because it was just written."""
-    with open(path, "wb") as file:
-        for at in range(0, size, MIB):
-            file.write(os.urandom(min(MIB, size - at)))
-
-
-def nothing():
-    pass
 
 
 if __name__ == "__main__":

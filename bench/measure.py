@@ -204,6 +204,10 @@ class Plan:
     warm: Callable = run
 
 
+def nothing():
+    """What precedes a run where nothing needs to."""
+
+
 def start_process(side, stdout=None):
     """Starts the command with nothing to read, its stdout dropped, kept or a pipe, its stderr kept for the error message."""
     new = os.O_WRONLY | os.O_CREAT | os.O_TRUNC

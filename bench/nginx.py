@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from processes import high_water
+from processes import high_water, ticks
 
 CONFIGURATION = """\
 {user}
@@ -104,8 +104,7 @@ def seconds(pid):
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except FileNotFoundError:
-        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        return ticks(pid)
 
 
 def free_port():

@@ -3,14 +3,13 @@
 import re
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Callable
 
 import report
+from ground import HERE
 from measure import Absent, Side
 from outputs import COPY, LISTING
 
-HERE = Path(__file__).resolve().parent
 BUILT = HERE.parent / "target" / "bench"
 NGINX = "nginx"
 

@@ -28,15 +28,20 @@ def look_at(pid, peaks):
     """Notes a process under the program it is now: the same process is another program after its exec."""
     try:
         program = Path(os.readlink(f"/proc/{pid}/exe")).name.removesuffix(" (deleted)")
-        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        high = high_water(pid)
+        cpu, high = ticks(pid), high_water(pid)
     except (FileNotFoundError, ProcessLookupError):
         return
     if high:
         # The last one noted is the last one here, too.
         peak = peaks.setdefault((pid, program), Peak())
         peak.memory = max(peak.memory, high)
-        peak.cpu = sum(map(int, ticks)) / TICK
+        peak.cpu = cpu
+
+
+def ticks(pid):
+    """Seconds of CPU of a process and its threads, in ticks of the clock, of which there are a hundred a second."""
+    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, used)) / TICK
 
 
 def high_water(pid):

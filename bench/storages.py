@@ -7,17 +7,16 @@ import base64
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import signal
 import subprocess
 import tarfile
 import time
-from pathlib import Path
 
+from ground import HERE
 from nginx import Nginx, find as find_nginx
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = HERE.parent / "examples"
 START_LIMIT = 300  # seconds for HDFS to be there
 BLOCK = 4 << 20
 

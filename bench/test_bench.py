@@ -14,12 +14,8 @@ import results
 import targets
 from cases import FULL, QUICK, Case, by_share, cases, sides
 from ground import PLUGINS, Ground, NoRoom
-from measure import Absent, Plan, Run, RunFailed, Side, TooFewRuns, Watched, compare, ratios, run_after_itself
+from measure import Absent, Plan, Run, RunFailed, Side, TooFewRuns, Watched, compare, nothing, ratios, run_after_itself
 from processes import Peak
-
-
-def nothing():
-    pass
 
 
 class Ratios(unittest.TestCase):
