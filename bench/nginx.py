@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from processes import high_water, ticks
+from processes import high_water, seconds
 
 CONFIGURATION = """\
 {user}
@@ -97,14 +97,6 @@ class Nginx:
     def pids(self):
         master = self.process.pid
         return [master, *Path(f"/proc/{master}/task/{master}/children").read_text().split()]
-
-
-def seconds(pid):
-    """schedstat counts nanoseconds where stat counts hundredths; both hold one thread, and nginx has one."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-    except FileNotFoundError:
-        return ticks(pid)
 
 
 def free_port():

@@ -28,20 +28,30 @@ def look_at(pid, peaks):
     """Notes a process under the program it is now: the same process is another program after its exec."""
     try:
         program = Path(os.readlink(f"/proc/{pid}/exe")).name.removesuffix(" (deleted)")
-        cpu, high = ticks(pid), high_water(pid)
+        cpu, high = seconds(pid), high_water(pid)
     except (FileNotFoundError, ProcessLookupError):
         return
     if high:
         # The last one noted is the last one here, too.
         peak = peaks.setdefault((pid, program), Peak())
         peak.memory = max(peak.memory, high)
-        peak.cpu = cpu
+        peak.cpu = max(peak.cpu, cpu)
 
 
-def ticks(pid):
-    """Seconds of CPU of a process and its threads, in ticks of the clock, of which there are a hundred a second."""
+def seconds(pid):
+    """Of CPU that a process has used: at least so many.
+
+    `stat` counts hundredths, of all threads that it had; `schedstat` nanoseconds, of those that it has."""
     used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return sum(map(int, used)) / TICK
+    return max(sum(map(int, used)) / TICK, sum(map(seconds_of_thread, Path(f"/proc/{pid}/task").iterdir())))
+
+
+def seconds_of_thread(task):
+    """None of one that has ended, or where the kernel does not count them."""
+    try:
+        return int((task / "schedstat").read_text().split()[0]) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
 
 
 def high_water(pid):

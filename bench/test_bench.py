@@ -76,6 +76,12 @@ class Turns(unittest.TestCase):
         with self.assertRaisesRegex(RunFailed, "did not wait for all its processes"):
             results.check_waited(Watched(peaks, 0.5, 0))
 
+    def test_cpu_of_a_plugin_that_nobody_waited_for_fails_a_cold_start_too(self):
+        peaks = {(1, "dfget"): Peak(100, 0.0025), (2, "d7yfs"): Peak(100, 0.0015)}
+        results.check_waited(Watched(peaks, 0.006, 0))
+        with self.assertRaisesRegex(RunFailed, "did not wait for all its processes"):
+            results.check_waited(Watched(peaks, 0.0035, 0))
+
 
 class Peers(unittest.TestCase):
     def test_what_a_peer_lacks_is_said(self):
