@@ -24,7 +24,7 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 
-.PHONY: help demo plugins test faults soak fuzz bench bench-instructions bench-languages lint fmt clippy docs deny release install install-examples uninstall
+.PHONY: help demo plugins test faults soak fuzz bench bench-profile bench-instructions bench-languages lint fmt clippy docs deny release install install-examples uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s%s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ bench: ## install the peers that are missing, measure dfget and them side by sid
 	$(BUILD) -p faultplug
 	python3 -m unittest discover -q bench
 	python3 bench/bench.py $(if $(QUICK),--quick) $(if $(CASE),--case '$(CASE)')
+
+bench-profile: release ## show where the time goes: perf, strace and valgrind on a few downloads (CASE=WORD: some)
+	python3 bench/profile.py $(if $(CASE),--case '$(CASE)')
 
 bench-instructions: release ## count the instructions of the hot paths, and fail where they are more than in bench/instructions.json (UPDATE=1)
 	python3 bench/instructions.py $(if $(UPDATE),--update)

@@ -13,7 +13,7 @@ from pathlib import Path
 import markdown
 import report
 import results
-from cases import FULL, QUICK, cases, memories, sides
+from cases import FULL, QUICK, cases, memories, other_build, sides
 from ground import OUT, RELEASE, Ground, require
 from measure import Plan, compare, run_after_itself
 from peers import Peers
@@ -24,7 +24,8 @@ def main():
     if options.markdown:
         print(markdown.of(json.loads(options.markdown.read_text())))
         return
-    require(options.programs)
+    for programs in filter(None, (options.programs, options.against)):
+        require(programs)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=OUT) as scratch, contextlib.ExitStack() as stack:
@@ -40,6 +41,7 @@ def arguments():
     parser.add_argument("--case", metavar="WORD", default="", help="only the cases in whose name this is")
     parser.add_argument("--list", action="store_true", help="print the names of the cases, and measure nothing")
     parser.add_argument("--programs", type=Path, default=RELEASE, metavar="DIR", help="where dfget and its plugins are")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="another build of dfget as the only peer")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="print the JSON file of a run as Markdown, and measure nothing")
     options = parser.parse_args()
     if options.list:
@@ -78,9 +80,13 @@ class Bench:
         runs = self.options.runs or case.runs
         how = {"how": run_after_itself} if case.fills_memory else {}
         plan = Plan(self.sizes.warm_ups, runs, case.before, warm=results.watch_all, **how)
-        document = results.of_case(case, compare(sides(case, self.ground, self.peers), plan))
+        document = results.of_case(case, compare(self.sides(case), plan))
         report.print_case(document)
         return document
+
+    def sides(self, case):
+        found = sides(case, self.ground, self.peers)
+        return [found[0], other_build(found[0], self.options.against)] if self.options.against else found
 
     def memory(self, case):
         [ours] = sides(case, self.ground, self.peers)

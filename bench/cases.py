@@ -1,7 +1,7 @@
 """The cases: what dfget is asked for, what its peers are asked for instead, and how often."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ground import HOLES, MIB, NoRoom
 from measure import Absent, Side, nothing
@@ -138,6 +138,15 @@ def sides(case, ground, peers):
     except NoRoom as why:
         return [Absent(name, str(why)) for name in ("dfget", *case.peers)]
     return [dfget(case, ground, file, output), *(peers.side(peer, file, output) for peer in case.peers)]
+
+
+def other_build(ours, programs):
+    """The same dfget of another build, with the plugins beside it, but where the case has plugins of its own."""
+    if isinstance(ours, Absent):
+        return Absent(f"dfget of {programs}", ours.why)
+    environment = ours.environment if ours.checks == PLUGINS else ours.environment | {"DFGET_PLUGIN_DIR": str(programs)}
+    argv = [str(programs / "dfget"), *ours.argv[1:]]
+    return replace(ours, name=f"dfget of {programs}", argv=argv, environment=environment)
 
 
 def place(case, ground):

@@ -12,7 +12,7 @@ import markdown
 import peers
 import results
 import targets
-from cases import FULL, QUICK, Case, by_share, cases, sides
+from cases import FULL, QUICK, Case, by_share, cases, other_build, sides
 from ground import PLUGINS, Ground, NoRoom
 from measure import Absent, Plan, Run, RunFailed, Side, TooFewRuns, Watched, compare, nothing, ratios, run_after_itself
 from processes import Peak
@@ -94,6 +94,12 @@ class Peers(unittest.TestCase):
         there.found["aria2c"] = "/aria2c"
         found = there.side(peers.ARIA2, Path("/served/big"), Path("/dev/null"))
         self.assertEqual(found, Absent("aria2c -x4 -s4", "it cannot write to /dev/null"))
+
+    def test_another_build_is_asked_for_the_same_with_its_own_plugins(self):
+        ours = Side("dfget", ["/a/dfget", "x:///f"], Path("/out"), Path("/f"), {"HOME": "/h", "DFGET_PLUGIN_DIR": "/a"})
+        theirs = other_build(ours, Path("/b"))
+        self.assertEqual((theirs.name, theirs.argv), ("dfget of /b", ["/b/dfget", "x:///f"]))
+        self.assertEqual(theirs.environment, {"HOME": "/h", "DFGET_PLUGIN_DIR": "/b"})
 
     def test_a_missing_peer_is_named_before_the_table(self):
         versions = peers.Peers(SimpleNamespace(nginx=None)).versions()
