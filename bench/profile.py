@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cases import QUICK
 from ground import MIB, OUT, RELEASE, Ground, require
+from outputs import remove
 
 SIZES = dataclasses.replace(QUICK, big=2048 * MIB, small=16 * MIB, files=2_000)
 TOP = 12
@@ -64,7 +65,7 @@ class Profile:
 
     def __init__(self, ground, words, often):
         self.ground, self.often = ground, often
-        self.dfget = [str(ground.programs / "dfget"), "-q", *PATIENCE, *words]
+        self.dfget = [str(ground.programs / "dfget"), "-q", "--overwrite", *PATIENCE, *words]
         self.record = ground.scratch / "record"
 
     def show(self):
@@ -78,7 +79,7 @@ class Profile:
         self.run(["perf", "stat", "-e", EVENTS, "-r", str(self.often), "-o", str(self.record)])
         rows = [line.split("#")[0].split() for line in self.record.read_text().splitlines()]
         print("perf stat:", ", ".join(" ".join(row) for row in rows if any(event in row for event in EVENTS.split(","))))
-        again = ["sh", "-c", f'for run in $(seq {self.often}); do rm -rf "$OUTPUT"; "$@" || exit; done', "-"]
+        again = ["sh", "-c", f'for run in $(seq {self.often}); do "$@" || exit; done', "-"]
         self.run(["perf", "record", "-q", "-F", "4000", "-o", str(self.record), *again])
         report = ["perf", "report", "-i", str(self.record), "--stdio", "--percent-limit", "1", "--sort", "comm,sym"]
         lines = subprocess.run(report, capture_output=True, text=True).stdout.splitlines()
@@ -101,11 +102,9 @@ class Profile:
                 print(f"    {Path(command).name}: {allocations} of {size} bytes in all")
 
     def run(self, tool, more=()):
-        shutil.rmtree(self.ground.output, ignore_errors=True)
-        self.ground.output.unlink(missing_ok=True)
-        environment = self.ground.environment | {"OUTPUT": str(self.ground.output)}
-        argv = [*tool, *self.dfget, *more, *(["--overwrite"] if "stat" in tool else [])]
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True)
+        remove(self.ground.output)
+        argv = [*tool, *self.dfget, *more]
+        done = subprocess.run(argv, env=self.ground.environment, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"profile: {' '.join(argv)} ended with {done.returncode}: {done.stderr.strip()}")
 
