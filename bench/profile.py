@@ -19,13 +19,17 @@ from cases import QUICK
 from ground import MIB, OUT, RELEASE, Ground, require
 from outputs import remove
 
-SIZES = dataclasses.replace(QUICK, big=2048 * MIB, small=16 * MIB, files=2_000)
+SIZES = dataclasses.replace(QUICK, big=2048 * MIB)
 TOP = 12
 # Whoever looks takes time, and valgrind many times as much as there is.
 PATIENCE = ["--plugin-start-timeout", "0", "--speed-time", "0"]
 EVENTS = "task-clock,page-faults,context-switches"
 STARTS = 20  # of so short a run one has hardly a sample
 HEAP = re.compile(r"Command: (\S+)|total heap usage: ([\d,]+) allocs, [\d,]+ frees, ([\d,]+) bytes")
+
+
+class ToolFailed(Exception):
+    """A tool, or dfget under it, ended with an error."""
 
 
 def main():
@@ -35,10 +39,12 @@ def main():
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=OUT) as scratch, contextlib.ExitStack() as stack:
         ground = Ground(SIZES, options.programs, Path(scratch), stack)
-        for name, words, often in paths(ground):
-            if options.case in name:
-                print(f"\n## {name}")
-                Profile(ground, words, often).show()
+        chosen = [path for path in paths(ground) if options.case in path[0]]
+        if not chosen:
+            sys.exit(f"profile: there is none in whose name {options.case!r} is")
+        for name, words, often in chosen:
+            print(f"\n## {name}")
+            Profile(ground, words, often).show()
 
 
 def arguments():
@@ -58,6 +64,8 @@ def paths(ground):
         by_http = [ground.nginx.url(ground.big.name), "-n", "1", "-O", os.devnull]
         yield "big file by http to /dev/null", by_http, 1
         yield "big file by http to /dev/null, isolated", [*by_http, "--isolate"], 1
+    else:
+        print("skipped: big file by http: there is no nginx")
 
 
 class Profile:
@@ -70,14 +78,15 @@ class Profile:
 
     def show(self):
         for tool, look in (("perf", self.perf), ("strace", self.strace), ("valgrind", self.valgrind)):
-            if shutil.which(tool):
-                look()
-            else:
-                print(f"skipped: there is no {tool}")
+            try:
+                look() if shutil.which(tool) else print(f"skipped: there is no {tool}")
+            except ToolFailed as failure:
+                print(f"skipped: {tool}: {failure}")
 
     def perf(self):
         self.run(["perf", "stat", "-e", EVENTS, "-r", str(self.often), "-o", str(self.record)])
-        rows = [line.split("#")[0].split() for line in self.record.read_text().splitlines()]
+        # Of who may not look into the kernel they are those of the user's half, and say so.
+        rows = [line.split("#")[0].replace(":u", "").split() for line in self.record.read_text().splitlines()]
         print("perf stat:", ", ".join(" ".join(row) for row in rows if any(event in row for event in EVENTS.split(","))))
         again = ["sh", "-c", f'for run in $(seq {self.often}); do "$@" || exit; done', "-"]
         self.run(["perf", "record", "-q", "-F", "4000", "-o", str(self.record), *again])
@@ -106,7 +115,7 @@ class Profile:
         argv = [*tool, *self.dfget, *more]
         done = subprocess.run(argv, env=self.ground.environment, capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"profile: {' '.join(argv)} ended with {done.returncode}: {done.stderr.strip()}")
+            raise ToolFailed(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr.strip()}")
 
     @staticmethod
     def print_top(title, lines, heading=0):

@@ -170,6 +170,7 @@ const MODES: &[Mode] = &[
     good(&[(Exists, "f?size=9"), (Empty, "f?size=9")], &["download.empty"]),
     good(&[(Exists, "f?lie=alone&size=700000")], &["download.parallel", "cancel.frees"]),
     good(&[(Exists, "f?lie=leak&size=700000")], &["cancel.frees"]),
+    good(&[(Exists, "f?lie=pool&size=700000")], &[]),
     good(&[(Exists, "f?lie=cancel&size=700000")], &["cancel.others"]),
     good(&[(Exists, "f?panic-handler")], &["download.answer"]),
     good(&[(Exists, "f?panic-at=9")], &["download.answer"]),

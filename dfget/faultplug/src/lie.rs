@@ -20,11 +20,13 @@
 //! | `tells` | it logs what it was asked for, header included |
 //! | `alone` | a fifth download at the same time is refused |
 //! | `leak` | each download leaves a file open |
+//! | `pool` | so do the first sixty; all others leave one open for half a second |
 //! | `cancel` | many that are cancelled end all others |
 
 use std::{
     fs::File,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use faultplug::{Content, Tree, query};
@@ -38,6 +40,12 @@ static CANCELLED: AtomicU64 = AtomicU64::new(0);
 
 /// Downloads at the same time that are no others.
 const ALONE: u64 = 4;
+
+/// Files of downloads that leave one open.
+static POOLED: AtomicU64 = AtomicU64::new(0);
+
+/// As many are kept.
+const POOL: u64 = 60;
 
 /// Answers that were given.
 static ANSWERS: AtomicU64 = AtomicU64::new(0);
@@ -75,6 +83,18 @@ pub(crate) fn begin(wanted: &DownloadRequest) -> Result<Running, Error> {
     }
     if is(url, "leak") {
         std::mem::forget(File::open("/dev/null")?);
+    }
+    if is(url, "pool") {
+        let file = File::open("/dev/null")?;
+        if POOLED.fetch_add(1, Ordering::Relaxed) < POOL {
+            std::mem::forget(file);
+        } else {
+            // A connection that takes its time to close.
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(500));
+                drop(file);
+            });
+        }
     }
     if is(url, "empty") && Content::of_url(url).size == 0 {
         return Err(Error::NotFound("there is nothing in it".into()));

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::error::Error;
 
-/// Chunks on their way to the thread: of messages 1 MiB at the size that plugins send, 16 MiB at the largest they may.
+/// Chunks on their way to the thread: 1 MiB at the size that plugins send in messages, 4 MiB of one data socket, 16 at most.
 const QUEUE: usize = 4;
 
 /// A file that is no longer than this is written without a thread: to wake one would take longer.

@@ -51,7 +51,7 @@ impl Adoption {
     /// Kills and reaps all children that there still are, and who descends from them.
     pub fn end(self) {
         if self.has_plugins_only && has_children() {
-            end(|process| process.parent == own_number());
+            end(|process, _| process.parent == own_number());
         }
     }
 }
@@ -60,17 +60,17 @@ impl Adoption {
 pub(super) fn end_of(directory: &Path) {
     let marks = [mark(directory)];
     if !has_adopted_all() {
-        end(|process| process.has_one_of(&marks));
+        end(|process, deadline| process.has_one_of(&marks, deadline));
     } else if has_children() {
         // All others descend from these: their environments need not be read.
-        end(|process| process.parent == own_number() && process.has_one_of(&marks));
+        end(|process, deadline| process.parent == own_number() && process.has_one_of(&marks, deadline));
     }
 }
 
 /// Kills who is left of plugins whose host is dead, by their socket directories.
 pub(super) fn end_left_behind<'a>(directories: impl Iterator<Item = &'a Path>) {
     let marks: Vec<Vec<u8>> = directories.map(mark).collect();
-    end(|process| process.has_one_of(&marks));
+    end(|process, deadline| process.has_one_of(&marks, deadline));
 }
 
 /// The variable as `/proc` shows it.
@@ -92,17 +92,17 @@ fn has_children() -> bool {
 }
 
 /// Kills those who are `meant` and who descends from them, until nobody new has been started meanwhile.
-fn end(meant: impl Fn(&Process) -> bool) {
-    let begun = Instant::now();
+fn end(meant: impl Fn(&Process, Instant) -> bool) {
+    let deadline = Instant::now() + LIMIT;
     let mut killed = BTreeSet::new();
     loop {
-        let found = with_descendants(&meant);
+        let found = with_descendants(|process| meant(process, deadline));
         found.iter().filter(|process| !process.zombie).for_each(Process::kill);
         let gone = found.iter().all(|process| process.zombie);
         killed.extend(found.iter().map(|process| process.pid));
         let reaped: Vec<i32> = killed.iter().copied().filter(|pid| is_reaped(*pid, &killed)).collect();
         reaped.iter().for_each(|pid| _ = killed.remove(pid));
-        if (gone && killed.is_empty()) || begun.elapsed() > LIMIT {
+        if (gone && killed.is_empty()) || Instant::now() > deadline {
             return;
         }
         thread::sleep(TICK);
@@ -174,22 +174,21 @@ impl Process {
         Some(Self { pid, parent, zombie, in_exec, started })
     }
 
-    fn has_one_of(&self, marks: &[Vec<u8>]) -> bool {
-        let environment = self.environment();
+    fn has_one_of(&self, marks: &[Vec<u8>], deadline: Instant) -> bool {
+        let environment = self.environment(deadline);
         environment.split(|&byte| byte == 0).any(|variable| marks.iter().any(|mark| mark == variable))
     }
 
     /// Empty where it cannot be read, as that of somebody else's process. An `exec` that has not got there yet is
     /// waited for.
-    fn environment(&self) -> Vec<u8> {
-        let begun = Instant::now();
+    fn environment(&self, deadline: Instant) -> Vec<u8> {
         let mut settled = false;
         loop {
             match fs::read(format!("/proc/{}/environ", self.pid)) {
                 Ok(environment) if environment.is_empty() && !settled => {}
                 read => return read.unwrap_or_default(),
             }
-            settled = begun.elapsed() > LIMIT || Self::read(self.pid).is_none_or(|now| !now.in_exec);
+            settled = Instant::now() > deadline || Self::read(self.pid).is_none_or(|now| !now.in_exec);
             if !settled {
                 thread::sleep(TICK);
             }
@@ -231,7 +230,7 @@ mod tests {
         for _ in 0..100 {
             let mut descendant = sleeper(ours.path());
             let process = Process::read(descendant.id().try_into().unwrap()).unwrap();
-            let found = process.has_one_of(&[mark(ours.path())]);
+            let found = process.has_one_of(&[mark(ours.path())], Instant::now() + LIMIT);
             descendant.kill().unwrap();
             descendant.wait().unwrap();
             assert!(found, "{process:?}");

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use faultplug::Content;
 use rustix::process::Signal;
 
-use crate::harness::{Digest, TestEnv, snapshot, wait_for};
+use crate::harness::{Digest, TestEnv, program, snapshot, wait_for};
 
 fn assert_is(test: &TestEnv, path: &str, url: &str) {
     assert_eq!(Digest::of_file(&test.work(path)), Some(Digest::of_content(Content::of_url(url))), "{path}");
@@ -210,4 +210,23 @@ fn a_listing_is_printed_in_full() {
     assert_eq!(run.succeeded().stdout(), "             7  2023-11-14T22:13:20Z  f1\n");
     let run = test.dfget(&["-l", url, "good://h/file"]).run();
     run.failed_saying(50, &["good://h/file: it is no directory", "dfget: 1 of 5 failed"]);
+}
+
+#[test]
+fn many_large_files_at_a_time_take_hardly_more_memory_than_one() {
+    let test = TestEnv::new();
+    test.install_into("plugins", &program("d7y-resource-plugin-share"), "share");
+    let shared = test.path("shared");
+    fs::create_dir(&shared).unwrap();
+    for number in 0..16 {
+        fs::File::create(shared.join(format!("f{number}"))).unwrap().set_len(24 << 20).unwrap();
+    }
+    let root = format!("root={}", shared.display());
+    let tree = test.dfget(&["-r", "share:///", "--opt", &root, "--jobs", "16", "--no-fsync", "-O", "tree"]);
+    let run = tree.into_directory("tree").run();
+    run.succeeded();
+    // Where each had buffers of its own it was more, up to 183 MiB.
+    assert!(run.peak <= 64 << 20, "{} KiB", run.peak / 1024);
+    let lengths = fs::read_dir(test.work("tree")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    assert_eq!(lengths.collect::<Vec<_>>(), [24 << 20; 16]);
 }

@@ -215,7 +215,7 @@ fn multiplexing_of_the_broker_is_refused_in_the_handshake() {
 #[test]
 fn what_the_code_of_a_plugin_prints_reaches_the_host() {
     let test = TestEnv::new();
-    let steps = ["init", "download=good://h/file?size=10&print-lines=2", "printed"];
+    let steps = ["init", "download=good://h/file?size=10&print-lines=2", "printed=2"];
     let Some(heard) = host(&test, &[], "faultplug", &steps) else { return };
     let printed = heard.stdout.lines().find(|line| line.starts_with("printed: "));
     assert!(printed.is_some_and(|text| text.matches(r"\n").count() == 2), "{}{}", heard.stdout, heard.stderr);

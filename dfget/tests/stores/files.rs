@@ -229,7 +229,7 @@ fn where_no_store_can_be_is_told_of_the_file_that_says_so() {
     ];
     for (tool, text) in nowhere {
         let test = TestEnv::new();
-        let Some((_, bucket)) = one_object(&test, tool.store, "nowhere-125") else { continue };
+        let Some((_, bucket)) = one_object(&test, tool.store, "unaddressed-125") else { continue };
         save(&test, tool.path, text);
         let get = bucket.get_without(&test, "file", SMALL, &["endpoint", "region"]);
         let fact = "where it says that the store is, is no address; mend it, or use options";

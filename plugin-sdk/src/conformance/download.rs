@@ -145,7 +145,7 @@ async fn cancel_many(session: &Session, url: &str) -> Result<(), String> {
         // A plugin whose threads are held answers no more.
         let others = begin("after others were cancelled").await?;
         let Some(open) = &mut kept else { return Ok(()) };
-        if !open.has_grown(session) {
+        if !open.has_grown(session).await {
             return Ok(());
         }
         if open.files.len() > AGAIN {
@@ -163,9 +163,9 @@ struct Kept {
 }
 
 impl Kept {
-    fn has_grown(&mut self, session: &Session) -> bool {
+    async fn has_grown(&mut self, session: &Session) -> bool {
         let last = *self.files.last().expect("it begins with one");
-        let now = session.process.open_files().unwrap_or_default();
+        let now = open_files(session, last).await;
         self.files.push(now);
         now >= last + FEW
     }
@@ -175,8 +175,8 @@ impl Kept {
         let (first, others) = files.split_first().expect("it begins with one");
         let others: Vec<String> = others.iter().map(usize::to_string).collect();
         format!(
-            "{:?} after {CANCELLED} were cancelled {first} files are open, and {before} were before; with {CANCELLED} \
-             others, again and again, it were {}",
+            "{:?} after {CANCELLED} were cancelled {first} files are open, and {before} were before; while {CANCELLED} \
+             others run, and those before them are cancelled: {}",
             session.limits.end,
             others.join(", ")
         )
@@ -186,14 +186,17 @@ impl Kept {
 /// What the cancelled have open when the time for it is over.
 async fn still_open(session: &Session, before: Option<usize>) -> Option<Kept> {
     let before = before?;
+    let files = open_files(session, before).await;
+    (files >= before + FEW).then(|| Kept { before, files: vec![files] })
+}
+
+/// How many there are, as soon as they are hardly more than `before`, or when the time for that is over.
+async fn open_files(session: &Session, before: usize) -> usize {
     let deadline = Instant::now() + session.limits.end;
     loop {
         let files = session.process.open_files().unwrap_or_default();
-        if files < before + FEW {
-            return None;
-        }
-        if Instant::now() > deadline {
-            return Some(Kept { before, files: vec![files] });
+        if files < before + FEW || Instant::now() > deadline {
+            return files;
         }
         sleep(TICK).await;
     }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -220,10 +221,14 @@ func (s *Session) reads() bool {
 	return false
 }
 
-// printed waits for what the plugin's code printed.
-func printed(s *Session, _ string) (string, error) {
+// printed waits for so many lines of what the plugin's code printed.
+func printed(s *Session, lines string) (string, error) {
+	wanted, err := strconv.Atoi(lines)
+	if err != nil {
+		return "", err
+	}
 	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(time.Millisecond) {
-		if text := s.printed.String(); strings.HasSuffix(text, "\n") {
+		if text := s.printed.String(); strings.Count(text, "\n") >= wanted {
 			return fmt.Sprintf("%q", text), nil
 		}
 	}
