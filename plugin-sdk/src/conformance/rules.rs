@@ -343,7 +343,8 @@ pub const RULES: &[Rule] = &[
         Should,
         "`Download`",
         "cancelled downloads are over within 1 s: threads, files and connections are free for others",
-        "stop the producer when its stream is gone; a producer that waits for a full stream has to notice that, too",
+        "stop the producer when its stream is gone; a producer that waits for a full stream has to notice that, too; a \
+         pool may keep connections, and has to stop growing",
     ),
     rule(
         "cancel.others",
