@@ -205,7 +205,9 @@ class DfgetTest {
         var block = DFSTestUtil.getAllBlocks(Cluster.files(), Cluster.path("/damaged/file")).get(1);
         assertEquals(2, Cluster.shared().corruptBlockOnDataNodes(block.getBlock()));
         Dfget.Run run = dfget.run("--tries", "1", "-u", Cluster.url("/damaged/file"), "-O", "copy");
-        assertEquals(30, run.status(), run.stderr());
+        // Of two bad replicas Hadoop's client says that a checksum is wrong, or that the block is nowhere to be had.
+        boolean missing = run.status() == 22 && run.stderr().contains("BlockMissingException");
+        assertTrue(run.status() == 30 || missing, run.status() + " " + run.stderr());
         assertFalse(Files.exists(dfget.file("copy")));
     }
 
