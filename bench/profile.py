@@ -79,15 +79,18 @@ class Profile:
     def show(self):
         for tool, look in (("perf", self.perf), ("strace", self.strace), ("valgrind", self.valgrind)):
             try:
-                look() if shutil.which(tool) else print(f"skipped: there is no {tool}")
+                if shutil.which(tool):
+                    look()
+                else:
+                    print(f"skipped: there is no {tool}")
             except ToolFailed as failure:
                 print(f"skipped: {tool}: {failure}")
 
     def perf(self):
         self.run(["perf", "stat", "-e", EVENTS, "-r", str(self.often), "-o", str(self.record)])
-        # Of who may not look into the kernel they are those of the user's half, and say so.
-        rows = [line.split("#")[0].replace(":u", "").split() for line in self.record.read_text().splitlines()]
-        print("perf stat:", ", ".join(" ".join(row) for row in rows if any(event in row for event in EVENTS.split(","))))
+        rows = [line.split("#")[0].strip() for line in self.record.read_text().splitlines()]
+        # Of who may not look into the kernel they are called `page-faults:u` and so on.
+        print("perf stat:", ", ".join(row for row in rows if any(event in row for event in EVENTS.split(","))))
         again = ["sh", "-c", f'for run in $(seq {self.often}); do "$@" || exit; done', "-"]
         self.run(["perf", "record", "-q", "-F", "4000", "-o", str(self.record), *again])
         report = ["perf", "report", "-i", str(self.record), "--stdio", "--percent-limit", "1", "--sort", "comm,sym"]

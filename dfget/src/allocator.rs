@@ -9,8 +9,8 @@ const LARGE: usize = 2 * 1024 * 1024;
 /// buffer after the other, and to get new memory for each costs a page fault every 4 KiB.
 ///
 /// glibc gives back what is free at the end of a heap above twice the largest mapped block that was ever freed (mallopt(3),
-/// "dynamic mmap threshold"), so it is shown one; blocks below that size are of a heap from then on. musl maps and
-/// unmaps as before.
+/// "dynamic mmap threshold"), so it is shown one; blocks below that size are of a heap from then on. Other
+/// libraries do as before.
 pub fn keep_freed_memory() {
     drop(black_box(Vec::<u8>::with_capacity(LARGE)));
 }
