@@ -6,9 +6,11 @@
 //! * [`goplugin`]: the side services of hashicorp/go-plugin that both ends speak
 //! * [`handshake`]: the one line a plugin writes to its stdout
 //! * [`environment`]: what a host sets for a plugin
+//! * [`extent`]: where bytes lie in shared memory
 //! * [`limits`]: the numbers both ends keep to
 
 pub mod environment;
+pub mod extent;
 pub mod handshake;
 pub mod limits;
 #[cfg(test)]
@@ -43,6 +45,9 @@ pub const PLUGIN_TYPE: &str = "resource";
 
 /// The feature by which the bytes of a download may come on a socket of their own (PROTOCOL.md, "Features").
 pub const DATA_SOCKET: &str = "data-socket";
+
+/// The feature by which they may lie in memory that both share, and only tell on that socket where.
+pub const SHARED_MEMORY: &str = "shared-memory";
 
 /// `GetContentLength`'s answer for a resource of unknown length: Dragonfly's `UnknownSourceFileLen`.
 pub const UNKNOWN_CONTENT_LENGTH: i64 = -2;

@@ -123,7 +123,7 @@ fn stdio() -> Call {
 }
 
 fn init() -> Call {
-    let features = vec![crate::DATA_SOCKET.to_owned()];
+    let features = vec![crate::DATA_SOCKET.to_owned(), crate::SHARED_MEMORY.to_owned()];
     let request = InitRequest {
         scheme: "d7yfs".into(),
         host: "dfget/0.1.0".into(),
@@ -161,6 +161,7 @@ fn download() -> Call {
         range: Some(Range { start: 0, length: Some(length) }),
         metadata: Some(metadata),
         data_socket: String::new(),
+        shared_memory: false,
     };
     let events = [
         Event::Opened(opened),

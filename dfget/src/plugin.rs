@@ -16,7 +16,7 @@
 //! * `running`: a plugin that is ready, the reason of its end, its orderly stop
 //! * `supervisor`: all lives of a plugin, one after the other
 //! * `client`, `assembly`, `body_stream`: the trait in front of it, every message checked
-//! * `buffers`: the memory that a data socket is read into
+//! * `data_socket`: bytes beside the messages, in `buffers`, or in `shared_memory`
 //! * `logs`, `verbosity`: its stderr and stdout, and how much of that is told
 //!
 //! The only room that knows gRPC.
@@ -29,6 +29,7 @@ mod cgroup;
 mod client;
 mod connect;
 mod connection;
+mod data_socket;
 mod descendants;
 pub mod discover;
 mod environment;
@@ -46,6 +47,7 @@ pub mod reattach;
 mod resources;
 mod running;
 mod sandbox;
+mod shared_memory;
 mod socket_dir;
 mod start;
 mod status;

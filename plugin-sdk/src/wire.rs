@@ -206,6 +206,7 @@ impl From<Opened> for proto::Opened {
             range: Some(opened.range.into()),
             metadata: Some(opened.metadata.into()),
             data_socket: String::new(),
+            shared_memory: false,
         }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! * [`calls`]: the services, each call as its fault has it
 //! * [`data`]: bytes that come beside the messages
+//! * [`memory`]: bytes that lie in memory of the host's
 //! * [`stream`]: the messages of a download, as the query of its URL has them
 //! * [`trailer`]: status codes that no library sends
 //! * [`socket`]: connections in TLS, or not
 
 mod calls;
 mod data;
+mod memory;
 mod socket;
 mod stream;
 mod trailer;
@@ -34,10 +36,11 @@ use tower::util::MapResponseLayer;
 use self::calls::{Controller, Raw};
 use crate::socket_dir;
 
-/// Plugins of this kind. `raw` and `data-sockets` are well, until the URL says otherwise.
-const FAULTS: [&str; 14] = [
+/// Plugins of this kind. `raw`, `data-sockets` and `shared-memory` are well, until the URL says otherwise.
+const FAULTS: [&str; 15] = [
     "raw",
     "data-sockets",
+    "shared-memory",
     "no-init-answer",
     "no-attributes",
     "no-service",

@@ -19,8 +19,8 @@ use crate::{
 /// The state has some hundred bytes, and file systems have blocks.
 const ROOM_FOR_STATE: u64 = 16 * 1024;
 
-/// Bytes read back at a time for the digest.
-const READ_BACK: usize = 256 * 1024;
+/// Bytes hashed at a time.
+const HASHED: usize = 256 * 1024;
 
 /// What is known before the first byte is written.
 #[derive(Debug, Default)]
@@ -64,6 +64,8 @@ pub(super) struct Sink {
     /// Up to here, in the file, the digester has everything.
     hashed: u64,
     digester: Option<Digester>,
+    /// Bytes on their way to it.
+    hashing: Vec<u8>,
     checkpoints: Option<Checkpoints>,
 }
 
@@ -82,6 +84,7 @@ impl Sink {
             written: RangeSet::default(),
             hashed: 0,
             digester: None,
+            hashing: Vec::new(),
             checkpoints: None,
         }
     }
@@ -170,18 +173,21 @@ impl Sink {
     fn put(&mut self, offset: u64, chunk: &[u8]) -> io::Result<()> {
         let at = offset - self.base;
         let end = at + chunk.len() as u64;
-        match self.part {
-            Some(_) => self.file.write_all_at(chunk, at)?,
-            None => (&*self.file).write_all(chunk)?,
+        match self.digester.take_if(|_| at == self.hashed) {
+            Some(mut digester) => {
+                for (piece, at) in chunk.chunks(HASHED).zip((at..).step_by(HASHED)) {
+                    // A plugin may still write to memory that it shares: what is hashed is to be what is written.
+                    self.hashing.clear();
+                    self.hashing.extend_from_slice(piece);
+                    self.put_at(at, &self.hashing)?;
+                    digester.update(&self.hashing);
+                }
+                (self.digester, self.hashed) = (Some(digester), end);
+            }
+            None => self.put_at(at, chunk)?,
         }
         self.written.insert(at..end);
         self.length = self.length.map(|length| length.max(end));
-        if at == self.hashed
-            && let Some(digester) = &mut self.digester
-        {
-            digester.update(chunk);
-            self.hashed = end;
-        }
         self.hash_prefix()?;
         if self.checkpoints.as_mut().is_some_and(|checkpoints| checkpoints.is_due(chunk.len() as u64)) {
             let ranges = self.in_resource();
@@ -192,16 +198,22 @@ impl Sink {
         Ok(())
     }
 
+    fn put_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        match self.part {
+            Some(_) => self.file.write_all_at(bytes, at),
+            None => (&*self.file).write_all(bytes),
+        }
+    }
+
     /// Reads back what came out of order, once there is no gap before it.
     fn hash_prefix(&mut self) -> io::Result<()> {
         let Some(digester) = &mut self.digester else { return Ok(()) };
         let prefix = self.written.prefix();
-        let mut buffer = Vec::new();
         while self.hashed < prefix {
-            buffer.resize(READ_BACK.min(usize::try_from(prefix - self.hashed).unwrap_or(READ_BACK)), 0);
-            self.file.read_exact_at(&mut buffer, self.hashed)?;
-            digester.update(&buffer);
-            self.hashed += buffer.len() as u64;
+            self.hashing.resize(HASHED.min(usize::try_from(prefix - self.hashed).unwrap_or(HASHED)), 0);
+            self.file.read_exact_at(&mut self.hashing, self.hashed)?;
+            digester.update(&self.hashing);
+            self.hashed += self.hashing.len() as u64;
         }
         Ok(())
     }

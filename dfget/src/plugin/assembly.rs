@@ -20,6 +20,8 @@ pub(super) struct Assembly {
     limit: Option<u64>,
     /// The name of the socket on which they come; empty where they come as chunks.
     data_socket: String,
+    /// Whether they lie in shared memory, and what comes there is where.
+    shares_memory: bool,
     ended: bool,
 }
 
@@ -57,11 +59,16 @@ impl Assembly {
         if !data_socket.is_empty() && expected.is_none() {
             return protocol("it names a data socket, and not how many bytes come there".into());
         }
+        let shares_memory = opened.shared_memory;
+        if shares_memory && data_socket.is_empty() {
+            return protocol("it wants to share memory, and names no data socket".into());
+        }
         let mut opened = Opened::from(opened);
         let limit = expected.or(asked.length.filter(|_| opened.range.start == asked.start));
         opened.range.length = expected;
         opened.metadata.content_type = opened.metadata.content_type.map(|text| printable(&text));
-        let assembly = Self { next: opened.range.start, received: 0, expected, limit, data_socket, ended: false };
+        let (next, received, ended) = (opened.range.start, 0, false);
+        let assembly = Self { next, received, expected, limit, data_socket, shares_memory, ended };
         Ok((assembly, opened))
     }
 
@@ -94,6 +101,11 @@ impl Assembly {
     /// The name of the data socket, if there is one.
     pub(super) fn data_socket(&self) -> Option<&str> {
         Some(self.data_socket.as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// Whether the bytes lie in shared memory.
+    pub(super) fn shares_memory(&self) -> bool {
+        self.shares_memory
     }
 
     /// Bytes received so far.

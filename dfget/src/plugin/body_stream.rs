@@ -6,14 +6,13 @@ use bytes::Bytes;
 use futures_util::stream;
 use plugin_proto::resource::{DownloadResponse, download_response::Event};
 use plugin_sdk::{Body, BodyEvent, Download, Error as SourceError, Range};
-use tokio::net::UnixStream;
 use tonic::Streaming;
 
 use super::{
     assembly::{Assembly, Step, Violation},
-    buffers::Reader,
     client::lacks_download,
     connect,
+    data_socket::DataSocket,
     running::{Heard, POST_MORTEM, Running, host_error},
 };
 use crate::{limit::within, url::shown};
@@ -26,7 +25,7 @@ pub(super) struct BodyStream {
     /// `None` before `Opened`.
     assembly: Option<Assembly>,
     /// `None` where all comes as messages, and once it has ended.
-    data: Option<Reader<UnixStream>>,
+    data: Option<DataSocket>,
     /// What came before all data had.
     end: Option<DownloadResponse>,
 }
@@ -50,22 +49,31 @@ impl BodyStream {
         let first = stream.message().await?;
         let (assembly, opened) = Assembly::open(range, first).map_err(|violation| stream.violated(violation))?;
         if let Some(name) = assembly.data_socket() {
-            let data = stream.connect(name).await?;
+            let data = stream.connect(name, assembly.shares_memory()).await?;
             stream.data = Some(data);
         }
         stream.assembly = Some(assembly);
         Ok(Download { opened, body: Body::from_events(stream.into_events()) })
     }
 
-    async fn connect(&mut self, name: &str) -> Result<Reader<UnixStream>, SourceError> {
+    async fn connect(&mut self, name: &str, shares_memory: bool) -> Result<DataSocket, SourceError> {
         let Some(directory) = &self.running.data_sockets else {
             let fact = "it names a data socket, and nobody has asked for one".to_owned();
             return Err(self.violated(Violation::Protocol(fact)));
         };
-        match connect::data_socket(directory, name).await {
-            Ok(stream) => {
-                tracing::debug!("{} comes on data socket {name} of plugin {}", shown(&self.url), self.running.name);
-                Ok(Reader::new(stream))
+        if shares_memory && !self.running.shares_memory {
+            let fact = "it wants to share memory, and nobody has asked for that".to_owned();
+            return Err(self.violated(Violation::Protocol(fact)));
+        }
+        match connect::data_socket(directory, name, shares_memory).await {
+            Ok(socket) => {
+                let what = if shares_memory { "shared memory and " } else { "" };
+                tracing::debug!(
+                    "{} comes on {what}data socket {name} of plugin {}",
+                    shown(&self.url),
+                    self.running.name
+                );
+                Ok(socket)
             }
             Err(fault) => match within(POST_MORTEM, self.message()).await {
                 // It failed before anybody could connect, and says so.
@@ -123,10 +131,12 @@ impl BodyStream {
                 // Most often there is some; and most of the time nobody has anything to say.
                 biased;
                 // Why a connection broke is told by the messages, or by the plugin's end.
-                read = poll_fn(|context| data.poll_read(context)) => if let Some(bytes) = read.unwrap_or_default() {
-                    self.data = Some(data);
-                    return Ok(Arrival::Data(bytes));
-                },
+                read = poll_fn(|context| data.poll_read(context)) => {
+                    if let Some(bytes) = read.map_err(|fact| self.violated(Violation::Protocol(fact)))? {
+                        self.data = Some(data);
+                        return Ok(Arrival::Data(bytes));
+                    }
+                }
                 heard = self.running.listen(&mut self.messages), if self.end.is_none() => {
                     self.data = Some(data);
                     match self.understand(heard).await? {

@@ -27,6 +27,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::{
     connection::{Connection, Told},
+    data_socket::DataSocket,
     reattach::Attachment,
 };
 use crate::error::{Ending, StartFault};
@@ -70,10 +71,12 @@ pub(super) async fn connect(
     }
 }
 
-/// Connects to the socket of that name in `directory`, where a plugin has the bytes of a download come.
-pub(super) async fn data_socket(directory: &Path, name: &str) -> Result<UnixStream, StartFault> {
+/// Connects to the socket of that name in `directory`, where a plugin has the bytes of a download come; or where they lie,
+/// in memory that is shared.
+pub(super) async fn data_socket(directory: &Path, name: &str, shares_memory: bool) -> Result<DataSocket, StartFault> {
     let path = directory.join(name);
-    unix(&allowed_socket(&path.to_string_lossy(), directory)?).await
+    let stream = unix(&allowed_socket(&path.to_string_lossy(), directory)?).await?;
+    DataSocket::open(stream, shares_memory).await.map_err(|error| unreachable(&error))
 }
 
 /// What a connection goes over.

@@ -63,6 +63,8 @@ pub(super) struct Running {
     pub(super) line: Option<Line>,
     /// Where its data sockets are, if it may have any.
     pub(super) data_sockets: Option<PathBuf>,
+    /// Whether what comes there may lie in shared memory.
+    pub(super) shares_memory: bool,
     pub(super) settings: Settings,
     pub(super) process: Process,
     pub(super) logs: Logs,

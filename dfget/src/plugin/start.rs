@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_proto::{DATA_SOCKET, handshake::Handshake, resource::InitResponse};
+use plugin_proto::{DATA_SOCKET, SHARED_MEMORY, handshake::Handshake, resource::InitResponse};
 use plugin_sdk::{Options, tls::Identity};
 use tokio::{
     net::unix::pipe,
@@ -198,10 +198,18 @@ impl Launched {
         self.socket_dir.remove_sockets();
         // Before the first call: a plugin that prints while it answers blocks on a full pipe.
         let drains = Drains::start(candidate, settings, self.stdout.take(), channel.clone());
-        // What goes beside the connection is not in its TLS.
-        let features: &[&str] = if self.identity.is_none() { &[DATA_SOCKET] } else { &[] };
-        let introduced = introduce(&channel, candidate, options, features).await?;
+        let introduced = introduce(&channel, candidate, options, self.features()).await?;
         Ok(Ready { handshake, channel, line, introduced, drains })
+    }
+
+    /// Those that there are for it.
+    fn features(&self) -> &'static [&'static str] {
+        match () {
+            // What goes beside the connection is not in its TLS.
+            () if self.identity.is_some() => &[],
+            () if cfg!(target_os = "linux") => &[DATA_SOCKET, SHARED_MEMORY],
+            () => &[DATA_SOCKET],
+        }
     }
 
     async fn greet(&mut self, name: &str, describing: bool) -> Result<Handshake, Failure> {
@@ -230,8 +238,8 @@ impl Launched {
         let Ready { handshake, channel, line, introduced, drains } = ready;
         let (name, time) = (candidate.title(), humantime::format_duration(start_time));
         tracing::debug!("plugin {name} is ready after {time}, protocol version {}", handshake.app_version);
-        let has_data_sockets = introduced.features.iter().any(|feature| feature == DATA_SOCKET);
-        let has_data_sockets = has_data_sockets && self.identity.is_none();
+        let uses = |feature| self.features().contains(&feature) && introduced.features.iter().any(|has| has == feature);
+        let (has_data_sockets, shares_memory) = (uses(DATA_SOCKET), uses(SHARED_MEMORY));
         let about = About::new(handshake.app_version, &introduced, start_time, self.confined);
         Running {
             name: candidate.title(),
@@ -239,6 +247,7 @@ impl Launched {
             channel,
             line: Some(line),
             data_sockets: has_data_sockets.then(|| self.socket_dir.path().to_owned()),
+            shares_memory,
             settings: settings.clone(),
             process: self.process,
             logs: self.logs,

@@ -43,6 +43,7 @@ mod rivals;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod secrets;
+mod shared_memory;
 mod signals;
 mod sizes;
 mod stall;

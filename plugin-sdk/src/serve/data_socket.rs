@@ -2,9 +2,11 @@
 //!
 //! * `file`: from the kernel's hand to the host's, where they are those of a file
 //! * `diverted`: taken out of the messages, where they come from anywhere else
+//! * `shared_memory`: of these, put where the host can see them
 
 mod diverted;
 mod file;
+mod shared_memory;
 
 use std::{
     fs, io, mem,
@@ -28,6 +30,9 @@ use crate::{Download, Error};
 /// For fewer bytes a connection costs more than it spares.
 const WORTH_IT: u64 = 1024 * 1024;
 
+/// For fewer bytes it costs more than it spares to share memory.
+const WORTH_SHARING: u64 = 16 * 1024 * 1024;
+
 /// How long the host may take to connect.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -50,8 +55,8 @@ impl DataSockets {
     }
 
     /// The messages of `download`: its bytes go over a socket where that is worth it and possible, else as chunks.
-    /// `panics_at_start` is for [`Frames`].
-    pub(super) fn messages(&self, mut download: Download, panics_at_start: u64) -> Messages {
+    /// `shares_memory` is whether the host does; `panics_at_start` is for [`Frames`].
+    pub(super) fn messages(&self, mut download: Download, shares_memory: bool, panics_at_start: u64) -> Messages {
         let length = download.opened.range.length;
         let tell = |error: &io::Error| tracing::debug!("a download goes without a data socket: {error}");
         let is_worth_it = length.is_some_and(|length| length >= WORTH_IT);
@@ -59,7 +64,10 @@ impl DataSockets {
         let Some(socket) = socket else { return Box::pin(Frames::new(download, panics_at_start)) };
         match download.body.take_file(length) {
             Some(body) => file::messages(mem::take(&mut download.opened), body, socket),
-            None => diverted::messages(Frames::new(download, panics_at_start), socket),
+            None => {
+                let shares_memory = shares_memory && length.is_some_and(|length| length >= WORTH_SHARING);
+                diverted::messages(Frames::new(download, panics_at_start), socket, shares_memory)
+            }
         }
     }
 
@@ -122,7 +130,7 @@ mod tests {
     async fn receive(download: Download) -> (usize, Result<Event, String>) {
         let directory = tempfile::tempdir().unwrap();
         let sockets = DataSockets::new(directory.path().to_owned());
-        let mut messages = sockets.messages(download, panics::so_far());
+        let mut messages = sockets.messages(download, false, panics::so_far());
         let Some(Event::Opened(opened)) = messages.next().await.unwrap().unwrap().event else { panic!("no Opened") };
         let path = directory.path().join(opened.data_socket);
         let read = async {
@@ -183,7 +191,7 @@ mod tests {
     async fn what_is_small_goes_as_messages() {
         let directory = tempfile::tempdir().unwrap();
         let sockets = DataSockets::new(directory.path().to_owned());
-        let mut messages = sockets.messages(in_memory(9, 9), panics::so_far());
+        let mut messages = sockets.messages(in_memory(9, 9), true, panics::so_far());
         let Some(Event::Opened(opened)) = messages.next().await.unwrap().unwrap().event else { panic!("no Opened") };
         assert_eq!(opened.data_socket, "");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -195,7 +203,7 @@ mod tests {
         const LARGE: u64 = 16 * LENGTH;
         let directory = tempfile::tempdir().unwrap();
         let sockets = DataSockets::new(directory.path().to_owned());
-        let mut messages = sockets.messages(download(LARGE, LARGE, Ok(())), panics::so_far());
+        let mut messages = sockets.messages(download(LARGE, LARGE, Ok(())), true, panics::so_far());
         messages.next().await.unwrap().unwrap();
         let path = directory.path().join("data0");
         let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();

@@ -15,7 +15,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use plugin_proto::{
-    DATA_SOCKET, UNKNOWN_CONTENT_LENGTH, UNKNOWN_LAST_MODIFIED, limits,
+    DATA_SOCKET, SHARED_MEMORY, UNKNOWN_CONTENT_LENGTH, UNKNOWN_LAST_MODIFIED, limits,
     resource::{
         self as proto, DownloadResponse, ListResponse, resource_client_server::ResourceClient as ResourceClientService,
     },
@@ -39,6 +39,8 @@ pub(super) struct Service {
     data_sockets: Option<DataSockets>,
     /// Whether the host wants them.
     uses_data_sockets: AtomicBool,
+    /// Whether it shares memory on them.
+    shares_memory: AtomicBool,
 }
 
 impl Service {
@@ -48,8 +50,8 @@ impl Service {
         F: Fn(Options) -> Result<C, Error> + Send + Sync + 'static,
     {
         let open: Open = Arc::new(move |options| Ok(Arc::new(open(options)?)));
-        let (client, uses_data_sockets) = (RwLock::new(None), AtomicBool::new(false));
-        Self { attributes, open, client, data_sockets: None, uses_data_sockets }
+        let (uses_data_sockets, shares_memory) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { attributes, open, client: RwLock::new(None), data_sockets: None, uses_data_sockets, shares_memory }
     }
 
     pub(super) fn with_data_sockets(self, data_sockets: Option<DataSockets>) -> Self {
@@ -89,10 +91,12 @@ impl ResourceClientService for Service {
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
         }
         let attributes = self.attributes.for_scheme(&scheme);
-        let has = self.data_sockets.as_ref().map(|_| DATA_SOCKET.to_owned());
-        let wants = features.iter().any(|feature| feature == DATA_SOCKET);
-        self.uses_data_sockets.store(wants, Ordering::Relaxed);
-        Ok(Response::new(proto::InitResponse { attributes, features: has.into_iter().collect() }))
+        let has: &[&str] = if self.data_sockets.is_some() { &[DATA_SOCKET, SHARED_MEMORY] } else { &[] };
+        let wants = |wanted| features.iter().any(|feature| feature == wanted);
+        self.uses_data_sockets.store(wants(DATA_SOCKET), Ordering::Relaxed);
+        self.shares_memory.store(wants(SHARED_MEMORY), Ordering::Relaxed);
+        let features = has.iter().map(|feature| (*feature).to_owned()).collect();
+        Ok(Response::new(proto::InitResponse { attributes, features }))
     }
 
     async fn get_content_length(
@@ -163,7 +167,7 @@ impl ResourceClientService for Service {
         }
         let sockets = self.data_sockets.as_ref().filter(|_| self.uses_data_sockets.load(Ordering::Relaxed));
         let messages = match sockets {
-            Some(sockets) => sockets.messages(download, panics_at_start),
+            Some(sockets) => sockets.messages(download, self.shares_memory.load(Ordering::Relaxed), panics_at_start),
             None => Frames::new(download, panics_at_start).boxed(),
         };
         Ok(Response::new(messages))

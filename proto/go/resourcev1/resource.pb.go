@@ -1173,7 +1173,10 @@ type Opened struct {
 	Metadata *Metadata `protobuf:"bytes,4,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	// Where the feature `data-socket` is in use: the name of a socket in PLUGIN_UNIX_SOCKET_DIR on which the bytes of the
 	// range come, all of them and nothing else, instead of chunks. Empty: they come as chunks.
-	DataSocket    string `protobuf:"bytes,5,opt,name=data_socket,json=dataSocket,proto3" json:"data_socket,omitempty"`
+	DataSocket string `protobuf:"bytes,5,opt,name=data_socket,json=dataSocket,proto3" json:"data_socket,omitempty"`
+	// Where the feature `shared-memory` is in use: the bytes lie in memory that the host hands over on the data socket, and
+	// what comes there is where they lie.
+	SharedMemory  bool `protobuf:"varint,6,opt,name=shared_memory,json=sharedMemory,proto3" json:"shared_memory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1241,6 +1244,13 @@ func (x *Opened) GetDataSocket() string {
 		return x.DataSocket
 	}
 	return ""
+}
+
+func (x *Opened) GetSharedMemory() bool {
+	if x != nil {
+		return x.SharedMemory
+	}
+	return false
 }
 
 type Chunk struct {
@@ -1647,14 +1657,15 @@ const file_dragonfly_plugin_resource_v1_resource_proto_rawDesc = "" +
 	"\x05chunk\x18\x02 \x01(\v2#.dragonfly.plugin.resource.v1.ChunkH\x00R\x05chunk\x12A\n" +
 	"\awaiting\x18\x03 \x01(\v2%.dragonfly.plugin.resource.v1.WaitingH\x00R\awaiting\x125\n" +
 	"\x03end\x18\x04 \x01(\v2!.dragonfly.plugin.resource.v1.EndH\x00R\x03endB\a\n" +
-	"\x05event\"\xfe\x01\n" +
+	"\x05event\"\xa3\x02\n" +
 	"\x06Opened\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12<\n" +
 	"\x06header\x18\x02 \x03(\v2$.dragonfly.plugin.resource.v1.HeaderR\x06header\x129\n" +
 	"\x05range\x18\x03 \x01(\v2#.dragonfly.plugin.resource.v1.RangeR\x05range\x12B\n" +
 	"\bmetadata\x18\x04 \x01(\v2&.dragonfly.plugin.resource.v1.MetadataR\bmetadata\x12\x1f\n" +
 	"\vdata_socket\x18\x05 \x01(\tR\n" +
-	"dataSocket\"3\n" +
+	"dataSocket\x12#\n" +
+	"\rshared_memory\x18\x06 \x01(\bR\fsharedMemory\"3\n" +
 	"\x05Chunk\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"!\n" +

@@ -10,7 +10,7 @@ use std::{
 
 use faultplug::query;
 use plugin_proto::{
-    DATA_SOCKET, PLUGIN_TYPE,
+    DATA_SOCKET, PLUGIN_TYPE, SHARED_MEMORY,
     goplugin::{Empty, grpc_controller_server::GrpcController},
     resource::{
         DownloadRequest, DownloadResponse, Entry, GetContentLengthRequest, GetContentLengthResponse,
@@ -22,7 +22,7 @@ use plugin_proto::{
 use tokio_stream::{self as stream, Stream};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{data, stream::messages, trailer};
+use super::{data, memory, stream::messages, trailer};
 
 pub(super) struct Raw {
     fault: String,
@@ -33,6 +33,14 @@ pub(super) struct Raw {
 impl Raw {
     pub(super) fn new(fault: &str) -> Self {
         Self { fault: fault.to_owned(), forgotten: AtomicBool::new(false) }
+    }
+
+    fn features(&self) -> &'static [&'static str] {
+        match self.fault.as_str() {
+            "data-sockets" => &[DATA_SOCKET],
+            "shared-memory" => &[DATA_SOCKET, SHARED_MEMORY],
+            _ => &[],
+        }
     }
 }
 
@@ -55,7 +63,7 @@ impl ResourceClient for Raw {
             "no-attributes" => Ok(Response::new(InitResponse::default())),
             _ => Ok(Response::new(InitResponse {
                 attributes: HashMap::from(attributes).into_iter().collect(),
-                features: (self.fault == "data-sockets").then(|| DATA_SOCKET.to_owned()).into_iter().collect(),
+                features: self.features().iter().map(|feature| (*feature).to_owned()).collect(),
             })),
         }
     }
@@ -75,6 +83,10 @@ impl ResourceClient for Raw {
             _ if query::value(&url, "data").is_some() => {
                 let start = range.unwrap_or_default().start;
                 Ok(Response::new(data::messages(&url, start)))
+            }
+            _ if query::value(&url, "memory").is_some() => {
+                let start = range.unwrap_or_default().start;
+                Ok(Response::new(memory::messages(&url, start)))
             }
             _ => Ok(Response::new(Box::new(stream::iter(messages(&url))))),
         }

@@ -33,7 +33,7 @@ use tonic::Status;
 
 use super::{
     calls::Answers,
-    stream::{Message, chunk, end, message},
+    stream::{chunk, end, message},
 };
 use crate::socket_dir;
 
@@ -43,14 +43,13 @@ static SOCKETS: AtomicU64 = AtomicU64::new(0);
 pub(super) fn messages(url: &str, start: u64) -> Answers<DownloadResponse> {
     let content = Content::of_url(url);
     let kind = query::value(url, "data").unwrap_or_default().to_owned();
-    let name = format!("data{}", SOCKETS.fetch_add(1, Ordering::Relaxed));
-    let listener = UnixListener::bind(format!("{}/{name}", socket_dir())).expect("there is room for a socket");
+    let (listener, name) = listen();
     let shown = match kind.as_str() {
         "elsewhere" => format!("../{name}"),
         "nobody" | "fail-first" => "data-nobody".into(),
         _ => name,
     };
-    let opened = opened(content, start, shown, kind != "no-length");
+    let opened = message(Event::Opened(opened(content, start, shown, kind != "no-length")));
     let (url, total) = (url.to_owned(), content.size - start);
     let sender = tokio::task::spawn_blocking(move || send(&listener, content, start, &url));
     let beside = match kind.as_str() {
@@ -68,7 +67,14 @@ pub(super) fn messages(url: &str, start: u64) -> Answers<DownloadResponse> {
     Box::new(stream::iter([opened]).chain(stream::iter(beside)).chain(last).boxed())
 }
 
-fn opened(content: Content, start: u64, data_socket: String, is_counted: bool) -> Message {
+/// A data socket, and its name.
+pub(super) fn listen() -> (UnixListener, String) {
+    let name = format!("data{}", SOCKETS.fetch_add(1, Ordering::Relaxed));
+    let listener = UnixListener::bind(format!("{}/{name}", socket_dir())).expect("there is room for a socket");
+    (listener, name)
+}
+
+pub(super) fn opened(content: Content, start: u64, data_socket: String, is_counted: bool) -> Opened {
     let length = is_counted.then_some(content.size - start);
     let validator = Validator { etag: "\"1\"".into(), last_modified: None };
     let metadata = Metadata {
@@ -78,7 +84,7 @@ fn opened(content: Content, start: u64, data_socket: String, is_counted: bool) -
         ..Metadata::default()
     };
     let range = Some(Range { start, length });
-    message(Event::Opened(Opened { range, metadata: Some(metadata), data_socket, ..Opened::default() }))
+    Opened { range, metadata: Some(metadata), data_socket, ..Opened::default() }
 }
 
 fn send(listener: &UnixListener, content: Content, start: u64, url: &str) {
@@ -106,14 +112,15 @@ fn send(listener: &UnixListener, content: Content, start: u64, url: &str) {
 }
 
 /// Until the host has read it all; or for a moment, where it has not closed.
-fn wait_for_reader(mut stream: &UnixStream) {
+pub(super) fn wait_for_reader(mut stream: &UnixStream) {
     let _ = stream.shutdown(Shutdown::Write);
     let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
-    let _ = stream.read(&mut [0]);
+    // What the host needs no more of memory that is shared comes here.
+    let _ = stream.read_to_end(&mut Vec::new());
 }
 
 /// Whether nobody has left a byte in the file yet.
-fn is_first(url: &str) -> bool {
+pub(super) fn is_first(url: &str) -> bool {
     let Some(path) = query::value(url, "deaths") else { return true };
     if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
         return false;

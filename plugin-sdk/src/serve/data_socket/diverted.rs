@@ -5,7 +5,7 @@ use plugin_proto::resource::{DownloadResponse, download_response::Event};
 use tokio::{io::AsyncWriteExt, net::UnixStream};
 use tonic::Status;
 
-use super::{DataSocket, Messages};
+use super::{DataSocket, Messages, shared_memory::SharedMemory};
 use crate::{Error, serve::frames::Frames};
 
 /// Messages whose chunks go elsewhere.
@@ -14,10 +14,14 @@ struct Diverted {
     /// Until somebody connects.
     socket: Option<DataSocket>,
     stream: Option<UnixStream>,
+    /// Whether the host is to share memory.
+    shares_memory: bool,
+    /// Into which the bytes go, rather than over the socket.
+    memory: Option<SharedMemory>,
 }
 
-pub(super) fn messages(frames: Frames, socket: DataSocket) -> Messages {
-    let diverted = Diverted { frames, socket: Some(socket), stream: None };
+pub(super) fn messages(frames: Frames, socket: DataSocket, shares_memory: bool) -> Messages {
+    let diverted = Diverted { frames, socket: Some(socket), stream: None, shares_memory, memory: None };
     stream::try_unfold(diverted, async |mut diverted| Ok(diverted.next().await?.map(|message| (message, diverted))))
         .boxed()
 }
@@ -40,7 +44,7 @@ impl Diverted {
     /// Not before the host has connected: a socket that is gone would be all that it sees.
     async fn fail(&mut self, status: Status) -> Status {
         // Whoever does not connect has no use for a reason.
-        let _ = self.stream().await;
+        let _ = self.connected().await;
         status
     }
 
@@ -48,10 +52,11 @@ impl Diverted {
         match event {
             Event::Opened(mut opened) => {
                 opened.data_socket = self.socket.as_ref().map(|socket| socket.name.clone()).unwrap_or_default();
+                opened.shared_memory = self.shares_memory;
                 Ok(Event::Opened(opened))
             }
             Event::End(end) => {
-                self.stream().await?.shutdown().await?;
+                self.connected().await?.shutdown().await?;
                 Ok(Event::End(end))
             }
             event => Ok(event),
@@ -59,13 +64,26 @@ impl Diverted {
     }
 
     async fn write(&mut self, data: &[u8]) -> Result<(), Error> {
-        Ok(self.stream().await?.write_all(data).await?)
+        self.connected().await?;
+        match (&mut self.stream, &mut self.memory) {
+            (Some(stream), Some(memory)) => Ok(memory.write(stream, data).await?),
+            (Some(stream), None) => Ok(stream.write_all(data).await?),
+            (None, _) => Err(not_connected()),
+        }
     }
 
-    async fn stream(&mut self) -> Result<&mut UnixStream, Error> {
+    async fn connected(&mut self) -> Result<&mut UnixStream, Error> {
         if let Some(socket) = self.socket.take() {
-            self.stream = Some(socket.accept().await?);
+            let stream = socket.accept().await?;
+            if self.shares_memory {
+                self.memory = SharedMemory::receive(&stream).await?;
+            }
+            self.stream = Some(stream);
         }
-        self.stream.as_mut().ok_or_else(|| Error::internal("the host did not connect to the data socket"))
+        self.stream.as_mut().ok_or_else(not_connected)
     }
+}
+
+fn not_connected() -> Error {
+    Error::internal("the host did not connect to the data socket")
 }
