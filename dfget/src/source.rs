@@ -57,7 +57,7 @@ impl InTree {
     /// Serves it as a plugin: all of this process, from here on.
     pub fn serve(&'static self) -> ExitCode {
         let attributes = Attributes::of_scheme(self.scheme).with("vendor", "d7y").with("version", VERSION);
-        plugin_sdk::serve(attributes, |options| self.open(&options))
+        plugin_sdk::serve_on_one_thread(attributes, |options| self.open(&options))
     }
 
     /// Each option it takes.

@@ -43,7 +43,8 @@
 //! * **The start.** A plugin is started for each run of dfget. On Linux a program at a fixed address starts sooner, since
 //!   no pointers in it need be relocated; Go links its programs so by default. In `build.rs`:
 //!   `println!("cargo::rustc-link-arg-bins=-no-pie");`, but not for musl nor with `crt-static`; that of `examples/share`
-//!   looks. Stack, heap and libraries stay where the kernel likes.
+//!   looks. Stack, heap and libraries stay where the kernel likes. And a source that never blocks starts sooner with
+//!   [`serve_on_one_thread`].
 //! * **Tests.** `conformance::check`, behind the feature `conformance`, holds the finished executable to PROTOCOL.md.
 //! * **The same type** is an in-tree source when it is registered in dfget instead of handed to [`serve`].
 
@@ -65,7 +66,7 @@ pub use bytes::Bytes;
 pub use client::ResourceClient;
 pub use error::Error;
 pub use resource::{Digest, DownloadRequest, Entry, Header, Metadata, Range, Request, Validator, url_beneath};
-pub use serve::serve;
+pub use serve::{serve, serve_on_one_thread};
 
 /// The README's own plugin is compiled as a test, too.
 #[cfg(doctest)]

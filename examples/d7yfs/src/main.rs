@@ -30,7 +30,7 @@ impl ResourceClient for D7yfs {
 fn main() -> std::process::ExitCode {
     let (commit, time) = (env!("D7YFS_BUILD_COMMIT"), env!("D7YFS_BUILD_TIME"));
     let attributes = Attributes::of_scheme("d7yfs").with("vendor", "d7y");
-    plugin_sdk::serve(attributes.with("buildCommit", commit).with("buildTime", time), open)
+    plugin_sdk::serve_on_one_thread(attributes.with("buildCommit", commit).with("buildTime", time), open)
 }
 
 /// There is nothing to choose: an option is a mistake.

@@ -20,6 +20,10 @@ use plugin_proto::{
         self as proto, DownloadResponse, ListResponse, resource_client_server::ResourceClient as ResourceClientService,
     },
 };
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task,
+};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{content, data_socket::DataSockets, frames::Frames, panics};
@@ -86,8 +90,15 @@ impl ResourceClientService for Service {
         let proto::InitRequest { options, scheme, describe, features, .. } = request.into_inner();
         if !describe {
             let open = Arc::clone(&self.open);
-            // It may look at a storage that hangs, which must not keep the runtime from answering.
-            let client = guarded(async { tokio::task::block_in_place(|| open(options)) }).await?;
+            let client = guarded(async {
+                match Handle::current().runtime_flavor() {
+                    // It has promised not to wait.
+                    RuntimeFlavor::CurrentThread => open(options),
+                    // It may look at a storage that hangs, which must not keep the runtime from answering.
+                    _ => task::block_in_place(|| open(options)),
+                }
+            })
+            .await?;
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
         }
         let attributes = self.attributes.for_scheme(&scheme);

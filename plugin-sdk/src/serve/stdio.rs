@@ -4,11 +4,10 @@
 use std::{
     fmt,
     fs::File,
-    io::{self, PipeReader, Read, Write},
+    io::{self, Write},
     os::fd::AsFd,
     pin::Pin,
     sync::Arc,
-    thread,
 };
 
 use bytes::Bytes;
@@ -19,11 +18,10 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, async_trait};
 
+use super::watch::Watch;
+
 /// Reads of the captured stdout that wait for a host; what comes while it is full is dropped.
 const BACKLOG: usize = 64;
-
-/// Bytes taken from the captured stdout at a time.
-const READ: usize = 4 * 1024;
 
 /// The real stdout, and what the code writes to the one that took its place.
 pub(super) struct Stdio {
@@ -33,15 +31,18 @@ pub(super) struct Stdio {
 }
 
 impl Stdio {
-    /// Puts a pipe in the place of stdout, and a thread at its end that always reads.
+    /// Puts a pipe in the place of stdout, whose other end is always read.
     ///
     /// So neither `println!` nor a C library's `printf` can break the handshake, or block for want of a reader.
-    pub(super) fn capture() -> io::Result<Self> {
+    pub(super) fn capture(watch: &mut Watch) -> io::Result<Self> {
         let stdout = File::from(fcntl_dupfd_cloexec(io::stdout().as_fd(), 3)?);
         let (reader, writer) = io::pipe()?;
         stdio::dup2_stdout(writer)?;
         let (sender, receiver) = mpsc::channel(BACKLOG);
-        thread::Builder::new().name("stdout".into()).spawn(move || drain(reader, &sender))?;
+        watch.add(reader, move |bytes| {
+            // Full or closed: what the code prints is worth less than that it goes on.
+            let _ = bytes.map(|bytes| sender.try_send(Bytes::copy_from_slice(bytes)));
+        });
         Ok(Self { stdout, captured: Arc::new(Mutex::new(receiver)) })
     }
 
@@ -58,19 +59,6 @@ impl Stdio {
 
     pub(super) fn service(&self, stop: CancellationToken) -> StdioService {
         StdioService { captured: Arc::clone(&self.captured), stop }
-    }
-}
-
-fn drain(mut pipe: PipeReader, sender: &mpsc::Sender<Bytes>) {
-    let mut buffer = [0; READ];
-    loop {
-        match pipe.read(&mut buffer) {
-            Ok(0) => return,
-            // Full or closed: what the code prints is worth less than that it goes on.
-            Ok(read) => drop(sender.try_send(Bytes::copy_from_slice(&buffer[..read]))),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return,
-        }
     }
 }
 
