@@ -1,9 +1,9 @@
 //! Writes to one file, and keeps count of what is there: its digest, what is durable, what can be gone on with.
 
 use std::{
-    fs::File,
+    fs::{self, File, Metadata},
     io::{self, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, FileTypeExt, MetadataExt},
     sync::Arc,
 };
 
@@ -52,6 +52,8 @@ pub(super) struct Sink {
     file: Arc<File>,
     part: Option<Place>,
     no_fsync: bool,
+    /// It is `/dev/null`.
+    is_null: bool,
     begun: bool,
     /// A state was stored before the first byte came.
     resumed: bool,
@@ -72,10 +74,12 @@ pub(super) struct Sink {
 impl Sink {
     /// `part` is the place of a file that can be read, cut and resumed; without one it is but a stream.
     pub(super) fn new(file: Arc<File>, part: Option<Place>, no_fsync: bool) -> Self {
+        let is_null = part.is_none() && is_null(&file);
         Self {
             file,
             part,
             no_fsync,
+            is_null,
             begun: false,
             resumed: false,
             length: None,
@@ -97,6 +101,11 @@ impl Sink {
     /// Whether nothing can keep a write waiting for long: it goes to the page cache.
     pub(super) fn is_file(&self) -> bool {
         self.part.is_some()
+    }
+
+    /// Whether a write does nothing at all: to `/dev/null`, and for no digest.
+    pub(super) fn costs_nothing(&self) -> bool {
+        self.is_null && self.digester.is_none()
     }
 
     /// Given up or interrupted: leaves the file so that it can be resumed.
@@ -245,4 +254,12 @@ impl Sink {
         let real = self.written.iter().map(|range| range.start.max(self.first)..range.end);
         real.map(|range| range.start + self.base..range.end + self.base).filter(|range| !range.is_empty()).collect()
     }
+}
+
+fn is_null(file: &File) -> bool {
+    let device = |found: io::Result<Metadata>| {
+        found.ok().filter(|found| found.file_type().is_char_device()).map(|found| found.rdev())
+    };
+    let null = device(fs::metadata("/dev/null"));
+    null.is_some() && device(file.metadata()) == null
 }
