@@ -1,5 +1,14 @@
 //! Where bytes of a download lie in memory that host and plugin share (PROTOCOL.md, "Shared memory").
 
+/// The byte with which the host hands the memory over: a descriptor comes with it.
+pub const MEMORY_COMES: u8 = 1;
+
+/// The byte that the host sends where it has none, and takes the bytes themselves.
+pub const NO_MEMORY: u8 = 0;
+
+/// The least that is handed over.
+pub const LEAST_MEMORY: usize = 64 * 1024;
+
 /// A part of that memory, as it stands on a data socket: the plugin says that bytes are there, and the host says the same
 /// once it needs them no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -67,8 +67,9 @@ where
 }
 
 /// As [`serve`], on one thread, which starts sooner and takes less of the processor: for a source none of whose methods
-/// ever waits but with `await`, nor computes for long, and whose `open` does not either. Where one does, health checks and all
-/// other calls wait with it.
+/// ever waits but with `await`, nor computes for long, and whose `open` waits for no more than a local file. Where one does,
+/// all other calls, `Shutdown`, SIGTERM and health checks wait with it, and the host ends the plugin with SIGKILL.
+/// `tokio::task::block_in_place` panics there; `spawn_blocking` is as ever.
 #[must_use = "return it from main, so that the process ends with it"]
 pub fn serve_on_one_thread<C, F>(attributes: Attributes, open: F) -> ExitCode
 where
@@ -125,14 +126,16 @@ fn run(environment: Environment, threads: Threads, service: Service) -> io::Resu
     let stdio = if environment.by_hand { Stdio::leave()? } else { Stdio::capture(&mut watch)? };
     let host_gone = life_line::hold(&environment, &mut watch);
     watch.start()?;
+    let by_hand = environment.by_hand;
     let served = async move { serve_until_ended(&environment, stdio, host_gone, service).await };
     let (runtime, ended);
     match threads {
-        Threads::One => {
+        // Where a person waits for what it does, Ctrl-C is heard whatever that is.
+        Threads::One if !by_hand => {
             runtime = Builder::new_current_thread().enable_all().build()?;
             ended = runtime.block_on(served);
         }
-        Threads::Several => {
+        _ => {
             runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             // On a worker, next to the socket: from this thread every accept would cost a wake-up more.
             ended = runtime.block_on(runtime.spawn(served)).map_err(io::Error::other).flatten();

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, Metadata},
     io::{self, Write},
+    mem,
     os::unix::fs::{FileExt, FileTypeExt, MetadataExt},
     sync::Arc,
 };
@@ -182,18 +183,10 @@ impl Sink {
     fn put(&mut self, offset: u64, chunk: &[u8]) -> io::Result<()> {
         let at = offset - self.base;
         let end = at + chunk.len() as u64;
-        match self.digester.take_if(|_| at == self.hashed) {
-            Some(mut digester) => {
-                for (piece, at) in chunk.chunks(HASHED).zip((at..).step_by(HASHED)) {
-                    // A plugin may still write to memory that it shares: what is hashed is to be what is written.
-                    self.hashing.clear();
-                    self.hashing.extend_from_slice(piece);
-                    self.put_at(at, &self.hashing)?;
-                    digester.update(&self.hashing);
-                }
-                (self.digester, self.hashed) = (Some(digester), end);
-            }
-            None => self.put_at(at, chunk)?,
+        if self.digester.is_some() && at == self.hashed {
+            self.put_and_hash(chunk)?;
+        } else {
+            self.put_at(at, chunk)?;
         }
         self.written.insert(at..end);
         self.length = self.length.map(|length| length.max(end));
@@ -204,6 +197,23 @@ impl Sink {
                 checkpoints.take(&self.file, ranges)?;
             }
         }
+        Ok(())
+    }
+
+    /// Writes where the digest goes on. A plugin may still write to memory that it shares: what is hashed is to be what is
+    /// written.
+    fn put_and_hash(&mut self, chunk: &[u8]) -> io::Result<()> {
+        let mut own = mem::take(&mut self.hashing);
+        for piece in chunk.chunks(HASHED) {
+            own.clear();
+            own.extend_from_slice(piece);
+            self.put_at(self.hashed, &own)?;
+            self.hashed += own.len() as u64;
+            if let Some(digester) = &mut self.digester {
+                digester.update(&own);
+            }
+        }
+        self.hashing = own;
         Ok(())
     }
 

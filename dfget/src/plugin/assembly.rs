@@ -18,11 +18,29 @@ pub(super) struct Assembly {
     expected: Option<u64>,
     /// Bytes that may come: those that were asked for.
     limit: Option<u64>,
-    /// The name of the socket on which they come; empty where they come as chunks.
-    data_socket: String,
-    /// Whether they lie in shared memory, and what comes there is where.
-    shares_memory: bool,
+    /// What they come by, where they do not come as chunks.
+    carrier: Option<Carrier>,
     ended: bool,
+}
+
+/// What bytes come by that are in no messages: the name of a data socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// They come there.
+    Socket(String),
+    /// They lie in shared memory, and what comes there is where.
+    Memory(String),
+}
+
+impl Carrier {
+    fn of(opened: &WireOpened) -> Result<Option<Self>, Violation> {
+        match (opened.data_socket.as_str(), opened.shared_memory) {
+            ("", false) => Ok(None),
+            ("", true) => protocol("it wants to share memory, and names no data socket".into()),
+            (name, false) => Ok(Some(Self::Socket(name.to_owned()))),
+            (name, true) => Ok(Some(Self::Memory(name.to_owned()))),
+        }
+    }
 }
 
 /// A message that makes sense.
@@ -55,20 +73,15 @@ impl Assembly {
             return protocol(format!("the first message of a download is {}, not Opened", name(first.event.as_ref())));
         };
         let expected = check_range(asked, &opened)?;
-        let data_socket = opened.data_socket.clone();
-        if !data_socket.is_empty() && expected.is_none() {
+        let carrier = Carrier::of(&opened)?;
+        if carrier.is_some() && expected.is_none() {
             return protocol("it names a data socket, and not how many bytes come there".into());
-        }
-        let shares_memory = opened.shared_memory;
-        if shares_memory && data_socket.is_empty() {
-            return protocol("it wants to share memory, and names no data socket".into());
         }
         let mut opened = Opened::from(opened);
         let limit = expected.or(asked.length.filter(|_| opened.range.start == asked.start));
         opened.range.length = expected;
         opened.metadata.content_type = opened.metadata.content_type.map(|text| printable(&text));
-        let (next, received, ended) = (opened.range.start, 0, false);
-        let assembly = Self { next, received, expected, limit, data_socket, shares_memory, ended };
+        let assembly = Self { next: opened.range.start, received: 0, expected, limit, carrier, ended: false };
         Ok((assembly, opened))
     }
 
@@ -76,7 +89,7 @@ impl Assembly {
     pub(super) fn accept(&mut self, message: DownloadResponse) -> Result<Step, Violation> {
         match message.event {
             _ if self.ended => protocol("a message came after End".into()),
-            Some(Event::Chunk(_)) if !self.data_socket.is_empty() => {
+            Some(Event::Chunk(_)) if self.carrier.is_some() => {
                 protocol("a chunk came, and the bytes come on a data socket".into())
             }
             Some(Event::Chunk(chunk)) => {
@@ -98,14 +111,9 @@ impl Assembly {
         Ok(BodyEvent::Chunk(data))
     }
 
-    /// The name of the data socket, if there is one.
-    pub(super) fn data_socket(&self) -> Option<&str> {
-        Some(self.data_socket.as_str()).filter(|name| !name.is_empty())
-    }
-
-    /// Whether the bytes lie in shared memory.
-    pub(super) fn shares_memory(&self) -> bool {
-        self.shares_memory
+    /// What the bytes come by, where they do not come as chunks.
+    pub(super) fn carrier(&self) -> Option<&Carrier> {
+        self.carrier.as_ref()
     }
 
     /// Bytes received so far.

@@ -50,7 +50,6 @@ pub(super) async fn attach(
         channel,
         line: None,
         data_sockets: None,
-        shares_memory: false,
         settings: settings.clone(),
         process: Process::of_somebody_else(ended),
         logs: Logs::none(),

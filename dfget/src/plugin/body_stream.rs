@@ -9,7 +9,7 @@ use plugin_sdk::{Body, BodyEvent, Download, Error as SourceError, Range};
 use tonic::Streaming;
 
 use super::{
-    assembly::{Assembly, Step, Violation},
+    assembly::{Assembly, Carrier, Step, Violation},
     client::lacks_download,
     connect,
     data_socket::DataSocket,
@@ -48,31 +48,25 @@ impl BodyStream {
         let mut stream = Box::new(Self { messages, running, url, assembly: None, data: None, end: None });
         let first = stream.message().await?;
         let (assembly, opened) = Assembly::open(range, first).map_err(|violation| stream.violated(violation))?;
-        if let Some(name) = assembly.data_socket() {
-            let data = stream.connect(name, assembly.shares_memory()).await?;
+        if let Some(carrier) = assembly.carrier() {
+            let data = stream.connect(carrier).await?;
             stream.data = Some(data);
         }
         stream.assembly = Some(assembly);
         Ok(Download { opened, body: Body::from_events(stream.into_events()) })
     }
 
-    async fn connect(&mut self, name: &str, shares_memory: bool) -> Result<DataSocket, SourceError> {
-        let Some(directory) = &self.running.data_sockets else {
-            let fact = "it names a data socket, and nobody has asked for one".to_owned();
-            return Err(self.violated(Violation::Protocol(fact)));
-        };
-        if shares_memory && !self.running.shares_memory {
-            let fact = "it wants to share memory, and nobody has asked for that".to_owned();
-            return Err(self.violated(Violation::Protocol(fact)));
+    async fn connect(&mut self, carrier: &Carrier) -> Result<DataSocket, SourceError> {
+        let unasked =
+            |what: &str| self.violated(Violation::Protocol(format!("it {what}, and nobody has asked for that")));
+        let sockets = self.running.data_sockets.as_ref().ok_or_else(|| unasked("names a data socket"))?;
+        if matches!(carrier, Carrier::Memory(_)) && !sockets.share_memory {
+            return Err(unasked("wants to share memory"));
         }
-        match connect::data_socket(directory, name, shares_memory).await {
+        match connect::data_socket(&sockets.directory, carrier).await {
             Ok(socket) => {
-                let what = if shares_memory { "shared memory and " } else { "" };
-                tracing::debug!(
-                    "{} comes on {what}data socket {name} of plugin {}",
-                    shown(&self.url),
-                    self.running.name
-                );
+                let (url, what, plugin) = (shown(&self.url), socket.title(), &self.running.name);
+                tracing::debug!("{url} comes on {what} of plugin {plugin}");
                 Ok(socket)
             }
             Err(fault) => match within(POST_MORTEM, self.message()).await {

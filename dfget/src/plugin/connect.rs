@@ -26,6 +26,7 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
 use super::{
+    assembly::Carrier,
     connection::{Connection, Told},
     data_socket::DataSocket,
     reattach::Attachment,
@@ -71,12 +72,15 @@ pub(super) async fn connect(
     }
 }
 
-/// Connects to the socket of that name in `directory`, where a plugin has the bytes of a download come; or where they lie,
-/// in memory that is shared.
-pub(super) async fn data_socket(directory: &Path, name: &str, shares_memory: bool) -> Result<DataSocket, StartFault> {
+/// Connects to the socket in `directory` that a plugin has named for the bytes of a download.
+pub(super) async fn data_socket(directory: &Path, carrier: &Carrier) -> Result<DataSocket, StartFault> {
+    let (Carrier::Socket(name) | Carrier::Memory(name)) = carrier;
     let path = directory.join(name);
     let stream = unix(&allowed_socket(&path.to_string_lossy(), directory)?).await?;
-    DataSocket::open(stream, shares_memory).await.map_err(|error| unreachable(&error))
+    match carrier {
+        Carrier::Socket(_) => Ok(DataSocket::of_bytes(stream)),
+        Carrier::Memory(_) => DataSocket::of_memory(stream).await.map_err(|error| unreachable(&error)),
+    }
 }
 
 /// What a connection goes over.

@@ -61,10 +61,8 @@ pub(super) struct Running {
     pub(super) channel: Channel,
     /// `None` of one that somebody else has started.
     pub(super) line: Option<Line>,
-    /// Where its data sockets are, if it may have any.
-    pub(super) data_sockets: Option<PathBuf>,
-    /// Whether what comes there may lie in shared memory.
-    pub(super) shares_memory: bool,
+    /// `None` where it may have none.
+    pub(super) data_sockets: Option<DataSockets>,
     pub(super) settings: Settings,
     pub(super) process: Process,
     pub(super) logs: Logs,
@@ -75,6 +73,14 @@ pub(super) struct Running {
     pub(super) progress: Arc<Progress>,
     /// How often it had been started before.
     pub(super) restarts: u32,
+}
+
+/// The data sockets of a plugin.
+pub(super) struct DataSockets {
+    /// Where they are.
+    pub(super) directory: PathBuf,
+    /// Whether what is told there may lie in shared memory.
+    pub(super) share_memory: bool,
 }
 
 /// The readers of what a plugin prints. They end with the plugin, or with this.

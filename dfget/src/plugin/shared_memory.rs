@@ -5,13 +5,14 @@
 //! side does.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, ErrorKind, IoSlice},
     mem::MaybeUninit,
     os::fd::AsFd,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -19,8 +20,8 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use memmap2::Mmap;
-use plugin_proto::extent::Extent;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use plugin_proto::extent::{Extent, MEMORY_COMES};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::net::{
     UnixStream,
     unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -33,42 +34,44 @@ const MOST: usize = 4 * 1024 * 1024;
 /// Bytes of one, however many there are.
 const LEAST: usize = 512 * 1024;
 
-/// Acknowledgements are gathered up to this part of the memory: each wakes the plugin.
+/// What is needed no more is told as soon as it is this part of the memory: each time wakes the plugin.
 const GATHERED: usize = 4;
 
-/// What goes with it.
-const HANDED_OVER: [u8; 1] = [0];
+/// Bytes of extents that are read at once.
+const READ: usize = 64 * Extent::SIZE;
+
+/// Bytes that extents are joined to.
+const JOINED: u32 = 1024 * 1024;
+
+/// Extents that a plugin may leave unread: far more than those in as many bytes as a socket's buffer holds.
+const UNREAD: usize = 4096;
 
 /// Those that are in use.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// Memory that nobody can make shorter.
-pub(super) struct Memory {
-    file: File,
-    map: Mmap,
-}
+pub(super) struct Memory(Mmap);
 
 impl Memory {
-    /// The more there are, the smaller each is.
-    pub(super) fn new() -> io::Result<Self> {
+    /// Makes some, and hands it to the plugin at the other end of `stream`. The more there are, the smaller each is.
+    pub(super) fn share(stream: &UnixStream) -> io::Result<Self> {
         let others = IN_USE.load(Ordering::Relaxed);
         let file = sealed((MOST / (others + 1)).next_power_of_two().clamp(LEAST, MOST))?;
         // SAFETY: its length cannot change. Its bytes can, which is what the plugin is to do; nobody here relies on their
         // being the same twice.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }?;
-        IN_USE.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { file, map })
-    }
-
-    /// To the plugin at the other end of `stream`.
-    fn hand_over(&self, stream: &UnixStream) -> io::Result<()> {
-        let descriptors = [self.file.as_fd()];
+        let descriptors = [file.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        sendmsg(stream, &[IoSlice::new(&HANDED_OVER)], &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
-        Ok(())
+        sendmsg(stream, &[IoSlice::new(&[MEMORY_COMES])], &mut control, SendFlags::empty())?;
+        IN_USE.fetch_add(1, Ordering::Relaxed);
+        Ok(Self(map))
+    }
+
+    fn size(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -93,62 +96,81 @@ fn sealed(_: usize) -> io::Result<File> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// The memory, and what the plugin has yet to hear of it.
+/// The memory, and what is known of its use.
 struct Shared {
     memory: Memory,
     stream: OwnedWriteHalf,
-    consumed: Mutex<Consumed>,
+    uses: Mutex<Uses>,
 }
 
-/// Extents that were consumed, of which the plugin has not heard.
+/// What of it the plugin must leave alone.
 #[derive(Default)]
-struct Consumed {
-    extents: Vec<Extent>,
+struct Uses {
+    /// Bytes of which the plugin has told, and not heard that they are needed no more.
     bytes: usize,
+    /// Extents that are needed no more, of which the plugin has not heard.
+    done: VecDeque<Extent>,
+    /// Bytes in these.
+    done_bytes: usize,
+    /// Of the first of these, as it goes over the socket, this much has gone.
+    sent: usize,
 }
 
-impl Consumed {
-    fn push(&mut self, extent: Extent) {
-        self.bytes += extent.length as usize;
-        match self.extents.last_mut() {
-            Some(last) if last.end() == u64::from(extent.offset) => last.length += extent.length,
-            _ => self.extents.push(extent),
+impl Uses {
+    fn end(&mut self, extent: Extent) {
+        self.done_bytes += extent.length as usize;
+        let is_going = self.done.len() == 1 && self.sent > 0;
+        match self.done.back_mut() {
+            Some(last) if !is_going && last.end() == u64::from(extent.offset) => last.length += extent.length,
+            _ => self.done.push_back(extent),
+        }
+    }
+
+    /// Tells it, as far as the socket has room for it.
+    fn tell(&mut self, stream: &OwnedWriteHalf) {
+        let bytes: Vec<u8> = self.done.iter().take(UNREAD).flat_map(|extent| extent.to_bytes()).collect();
+        // It does not wait, as nothing does that the runtime has made. Whether the plugin is still there is told elsewhere.
+        let Ok(told) = rustix::io::write(stream.as_ref(), &bytes[self.sent..]) else { return };
+        self.sent += told;
+        while self.sent >= Extent::SIZE
+            && let Some(extent) = self.done.pop_front()
+        {
+            self.sent -= Extent::SIZE;
+            self.done_bytes -= extent.length as usize;
+            self.bytes -= extent.length as usize;
         }
     }
 }
 
 impl Shared {
-    fn consumed(&self, extent: Extent) {
-        let mut consumed = self.consumed.lock().unwrap_or_else(PoisonError::into_inner);
-        consumed.push(extent);
-        if consumed.bytes * GATHERED < self.memory.map.len() {
-            return;
-        }
-        let bytes: Vec<u8> = consumed.extents.iter().flat_map(|extent| extent.to_bytes()).collect();
-        // All of it or nothing: it is far less than a socket's buffer holds. One that is full is that of a plugin that does not
-        // listen, which can only harm itself.
-        let sent = send(self.stream.as_ref().as_fd(), &bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-        if sent.is_ok() {
-            *consumed = Consumed::default();
+    fn uses(&self) -> MutexGuard<'_, Uses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, uses: &mut Uses) {
+        if uses.done_bytes * GATHERED >= self.memory.size() {
+            uses.tell(&self.stream);
         }
     }
 }
 
-/// Bytes that a plugin has put into the memory, which has them until this is dropped.
-struct Lent {
+/// Bytes that a plugin has put into the memory, and leaves alone until this is dropped.
+struct InUse {
     shared: Arc<Shared>,
     extent: Extent,
 }
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for InUse {
     fn as_ref(&self) -> &[u8] {
-        &self.shared.memory.map[self.extent.offset as usize..][..self.extent.length as usize]
+        &self.shared.memory.0[self.extent.offset as usize..][..self.extent.length as usize]
     }
 }
 
-impl Drop for Lent {
+impl Drop for InUse {
     fn drop(&mut self) {
-        self.shared.consumed(self.extent);
+        let mut uses = self.shared.uses();
+        uses.end(self.extent);
+        self.shared.tell(&mut uses);
     }
 }
 
@@ -160,33 +182,60 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Hands the memory to the plugin at the other end.
-    pub(super) fn lend(memory: Memory, stream: UnixStream) -> io::Result<Self> {
-        memory.hand_over(&stream)?;
+    /// `memory` was shared over `stream`.
+    pub(super) fn new(memory: Memory, stream: UnixStream) -> Self {
         let (read, write) = stream.into_split();
-        let shared = Arc::new(Shared { memory, stream: write, consumed: Mutex::default() });
-        Ok(Self { stream: read, shared, told: BytesMut::new() })
+        let shared = Arc::new(Shared { memory, stream: write, uses: Mutex::default() });
+        Self { stream: read, shared, told: BytesMut::new() }
     }
 
     /// The next bytes; `None` at the end.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        // A socket that had no room for it may have some now.
+        self.shared.tell(&mut self.shared.uses());
         while self.told.len() < Extent::SIZE {
+            self.told.reserve(READ);
             if ready!(poll_read_buf(Pin::new(&mut self.stream), context, &mut self.told))? == 0 {
                 return Poll::Ready(Ok(None));
             }
         }
-        let extent = Extent { offset: self.told.get_u32_le(), length: self.told.get_u32_le() };
-        Poll::Ready(self.bytes(extent).map(Some))
+        Poll::Ready(self.next().map(Some))
     }
 
-    fn bytes(&self, extent: Extent) -> io::Result<Bytes> {
-        let size = self.shared.memory.map.len();
-        if extent.length == 0 || extent.end() > size as u64 {
-            let Extent { offset, length } = extent;
-            let text = format!("it tells of {length} bytes at {offset} of {size} bytes of shared memory");
-            return Err(io::Error::new(ErrorKind::InvalidData, text));
+    /// The first extent that was told, and those that follow it in the memory.
+    fn next(&mut self) -> io::Result<Bytes> {
+        let first = Extent { offset: self.told.get_u32_le(), length: self.told.get_u32_le() };
+        let mut extent = self.check(first)?;
+        while let Some(next) = self.told.first_chunk().map(|bytes| Extent::from_bytes(*bytes)) {
+            let joined = u64::from(extent.length) + u64::from(next.length);
+            if u64::from(next.offset) != extent.end() || joined > u64::from(JOINED) {
+                break;
+            }
+            extent.length += self.check(next)?.length;
+            self.told.advance(Extent::SIZE);
         }
-        Ok(Bytes::from_owner(Lent { shared: Arc::clone(&self.shared), extent }))
+        Ok(Bytes::from_owner(InUse { shared: Arc::clone(&self.shared), extent }))
+    }
+
+    /// That it is in the memory, and nothing of it can be in use already.
+    fn check(&self, extent: Extent) -> io::Result<Extent> {
+        let (size, Extent { offset, length }) = (self.shared.memory.size(), extent);
+        let wrong = |text: String| Err(io::Error::new(ErrorKind::InvalidData, text));
+        if length == 0 || extent.end() > size as u64 {
+            return wrong(format!("it tells of {length} bytes at {offset} of {size} bytes of shared memory"));
+        }
+        let mut uses = self.shared.uses();
+        if uses.bytes + length as usize > size {
+            let in_use = uses.bytes;
+            return wrong(format!(
+                "it tells of {length} bytes more in shared memory of which {in_use} of {size} are in use"
+            ));
+        }
+        if uses.done.len() > UNREAD {
+            return wrong(format!("it does not read what is needed no more of shared memory, {UNREAD} extents by now"));
+        }
+        uses.bytes += length as usize;
+        Ok(extent)
     }
 }
 
@@ -199,51 +248,138 @@ mod tests {
     use super::*;
 
     /// As a plugin would have it, without the memory.
-    fn lend() -> (Reader, UnixStream) {
+    fn share() -> (Reader, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("there are descriptors");
-        let memory = Memory::new().expect("there is memory");
-        (Reader::lend(memory, ours).expect("somebody listens"), theirs)
+        let memory = Memory::share(&ours).expect("there is memory");
+        (Reader::new(memory, ours), theirs)
     }
 
-    async fn tell(reader: &mut Reader, theirs: &UnixStream, offset: usize, length: usize) -> io::Result<Bytes> {
+    fn extent(offset: usize, length: usize) -> Extent {
         let fit = |number| u32::try_from(number).expect("the memory is small");
-        let extent = Extent { offset: fit(offset), length: fit(length) };
-        assert_eq!(theirs.try_write(&extent.to_bytes()).expect("there is room"), Extent::SIZE);
+        Extent { offset: fit(offset), length: fit(length) }
+    }
+
+    fn tell(theirs: &UnixStream, extents: &[Extent]) {
+        let bytes: Vec<u8> = extents.iter().flat_map(|extent| extent.to_bytes()).collect();
+        assert_eq!(theirs.try_write(&bytes).expect("there is room"), bytes.len());
+    }
+
+    async fn read(reader: &mut Reader) -> io::Result<Bytes> {
         poll_fn(|context| reader.poll_read(context)).await.map(|bytes| bytes.expect("it is no end"))
+    }
+
+    async fn refused(reader: &mut Reader) -> String {
+        let error = read(reader).await.expect_err("it is wrong");
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        error.to_string()
     }
 
     #[tokio::test]
     async fn a_plugin_hears_of_what_is_needed_no_more_in_pieces_worth_their_while() {
-        let (mut reader, mut theirs) = lend();
-        let size = reader.shared.memory.map.len();
-        assert_eq!(theirs.read_u8().await.unwrap(), HANDED_OVER[0]);
-        let quarter = size / GATHERED;
-        drop(tell(&mut reader, &theirs, 0, quarter - 1).await.unwrap());
-        let held = tell(&mut reader, &theirs, quarter, 1).await.unwrap();
-        assert_eq!(theirs.try_read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
-        drop(tell(&mut reader, &theirs, quarter - 1, 1).await.unwrap());
+        let (mut reader, mut theirs) = share();
+        assert_eq!(theirs.read_u8().await.unwrap(), MEMORY_COMES);
+        let quarter = reader.shared.memory.size() / GATHERED;
+        let nothing = |theirs: &UnixStream| theirs.try_read(&mut [0]).unwrap_err().kind() == ErrorKind::WouldBlock;
+        tell(&theirs, &[extent(0, quarter - 1), extent(quarter, 1), extent(quarter - 1, 1)]);
+        drop(read(&mut reader).await.unwrap());
+        let held = read(&mut reader).await.unwrap();
+        assert!(nothing(&theirs));
+        drop(read(&mut reader).await.unwrap());
         let mut heard = [0; Extent::SIZE];
         theirs.read_exact(&mut heard).await.unwrap();
-        assert_eq!(Extent::from_bytes(heard), Extent { offset: 0, length: u32::try_from(quarter).unwrap() });
-        assert_eq!(theirs.try_read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
-        drop(held);
+        assert_eq!(Extent::from_bytes(heard), extent(0, quarter));
+        assert!(nothing(&theirs));
+        assert_eq!(reader.shared.uses().bytes, held.len());
+    }
+
+    #[tokio::test]
+    async fn extents_that_follow_each_other_are_read_as_one() {
+        let (mut reader, theirs) = share();
+        tell(&theirs, &[extent(5, 5), extent(10, 1), extent(11, 9), extent(4, 1), extent(20, 1)]);
+        for length in [15, 1, 1] {
+            assert_eq!(read(&mut reader).await.unwrap().len(), length);
+        }
+        let most = JOINED as usize;
+        tell(&theirs, &[extent(0, most - 1), extent(most - 1, 2)]);
+        assert_eq!(read(&mut reader).await.unwrap().len(), most - 1);
     }
 
     #[tokio::test]
     async fn the_end_of_the_socket_is_the_end() {
-        let (mut reader, theirs) = lend();
+        let (mut reader, theirs) = share();
         drop(theirs);
         assert!(poll_fn(|context| reader.poll_read(context)).await.unwrap_or_default().is_none());
     }
 
     #[tokio::test]
     async fn nothing_is_read_that_is_not_in_the_memory() {
-        let (mut reader, theirs) = lend();
-        let size = reader.shared.memory.map.len();
-        assert_eq!(tell(&mut reader, &theirs, size - 1, 1).await.unwrap().len(), 1);
-        for (offset, length) in [(size, 1), (size - 1, 2), (0, 0), (u32::MAX as usize, u32::MAX as usize)] {
-            let error = tell(&mut reader, &theirs, offset, length).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidData);
+        let (mut reader, theirs) = share();
+        let size = reader.shared.memory.size();
+        tell(&theirs, &[extent(size - 1, 1)]);
+        assert_eq!(read(&mut reader).await.unwrap().len(), 1);
+        for wrong in [extent(size, 1), extent(size - 1, 2), extent(0, 0), extent(u32::MAX as usize, u32::MAX as usize)]
+        {
+            tell(&theirs, &[wrong]);
+            assert!(refused(&mut reader).await.contains(&format!("of {size} bytes of shared memory")));
         }
+    }
+
+    #[tokio::test]
+    async fn memory_that_is_in_use_is_not_used_again() {
+        let (mut reader, theirs) = share();
+        let size = reader.shared.memory.size();
+        tell(&theirs, &[extent(0, size - 1), extent(0, 2)]);
+        let _held = read(&mut reader).await.unwrap();
+        assert!(refused(&mut reader).await.contains(&format!("of which {} of {size} are in use", size - 1)));
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_does_not_listen_is_stopped() {
+        let (mut reader, theirs) = share();
+        let quarter = reader.shared.memory.size() / GATHERED;
+        // Until the socket has no room for it.
+        while reader.shared.uses().done.is_empty() {
+            tell(&theirs, &[extent(0, quarter)]);
+            drop(read(&mut reader).await.unwrap());
+        }
+        for offset in 0..UNREAD {
+            tell(&theirs, &[extent(quarter + 2 * offset + 1, 1)]);
+            drop(read(&mut reader).await.unwrap());
+        }
+        tell(&theirs, &[extent(0, 1)]);
+        assert!(refused(&mut reader).await.contains("does not read"));
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_listens_late_hears_everything() {
+        let (mut reader, mut theirs) = share();
+        let quarter = reader.shared.memory.size() / GATHERED;
+        let mut told = 0;
+        while reader.shared.uses().done.len() < 2 {
+            tell(&theirs, &[extent(quarter * (told % 2), quarter)]);
+            drop(read(&mut reader).await.unwrap());
+            told += 1;
+        }
+        assert_eq!(theirs.read_u8().await.unwrap(), MEMORY_COMES);
+        let mut heard = [0; Extent::SIZE];
+        for turn in 0..told {
+            theirs.read_exact(&mut heard).await.unwrap();
+            assert_eq!(Extent::from_bytes(heard), extent(quarter * (turn % 2), quarter));
+            // It is told again with what is read next.
+            assert!(poll_fn(|context| Poll::Ready(reader.poll_read(context))).await.is_pending());
+        }
+        let uses = reader.shared.uses();
+        assert_eq!((uses.bytes, uses.done_bytes, uses.sent), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_has_gone_in_part_is_not_changed_any_more() {
+        let mut uses = Uses::default();
+        uses.end(extent(0, 1));
+        uses.end(extent(1, 1));
+        assert_eq!(uses.done, [extent(0, 2)]);
+        uses.sent = 3;
+        uses.end(extent(2, 1));
+        assert_eq!(uses.done, [extent(0, 2), extent(2, 1)]);
     }
 }

@@ -27,7 +27,7 @@ use super::{
     logs::Logs,
     process::{Launch, Pipes, Process},
     program::Program,
-    running::{Drains, Running},
+    running::{DataSockets, Drains, Running},
     socket_dir::{self, SocketDir},
     status,
 };
@@ -204,11 +204,13 @@ impl Launched {
 
     /// Those that there are for it.
     fn features(&self) -> &'static [&'static str] {
-        match () {
+        if self.identity.is_some() {
             // What goes beside the connection is not in its TLS.
-            () if self.identity.is_some() => &[],
-            () if cfg!(target_os = "linux") => &[DATA_SOCKET, SHARED_MEMORY],
-            () => &[DATA_SOCKET],
+            &[]
+        } else if cfg!(target_os = "linux") {
+            &[DATA_SOCKET, SHARED_MEMORY]
+        } else {
+            &[DATA_SOCKET]
         }
     }
 
@@ -239,15 +241,16 @@ impl Launched {
         let (name, time) = (candidate.title(), humantime::format_duration(start_time));
         tracing::debug!("plugin {name} is ready after {time}, protocol version {}", handshake.app_version);
         let uses = |feature| self.features().contains(&feature) && introduced.features.iter().any(|has| has == feature);
-        let (has_data_sockets, shares_memory) = (uses(DATA_SOCKET), uses(SHARED_MEMORY));
+        let share_memory = uses(SHARED_MEMORY);
+        let directory = self.socket_dir.path().to_owned();
+        let data_sockets = uses(DATA_SOCKET).then_some(DataSockets { directory, share_memory });
         let about = About::new(handshake.app_version, &introduced, start_time, self.confined);
         Running {
             name: candidate.title(),
             about,
             channel,
             line: Some(line),
-            data_sockets: has_data_sockets.then(|| self.socket_dir.path().to_owned()),
-            shares_memory,
+            data_sockets,
             settings: settings.clone(),
             process: self.process,
             logs: self.logs,

@@ -66,7 +66,7 @@ fn more_bytes_than_announced_are_not_written() {
 
 #[test]
 fn a_socket_that_nobody_asked_for_is_not_connected_to() {
-    let fact = "it names a data socket, and nobody has asked for one";
+    let fact = "it names a data socket, and nobody has asked for that";
     broke_the_protocol("raw://h/file?size=3000000&data=good", fact);
 }
 

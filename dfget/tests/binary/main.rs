@@ -43,6 +43,7 @@ mod rivals;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod secrets;
+#[cfg(target_os = "linux")]
 mod shared_memory;
 mod signals;
 mod sizes;

@@ -41,6 +41,15 @@ const UNDER_WAY: usize = 1024 * 1024;
 
 pub(super) type Messages = BoxStream<'static, Result<DownloadResponse, Status>>;
 
+/// What bytes go by that are in no messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// They go over a data socket.
+    Socket,
+    /// They are put into shared memory, and over the socket goes where.
+    Memory,
+}
+
 /// Where data sockets are made.
 #[derive(Debug)]
 pub(super) struct DataSockets {
@@ -54,9 +63,9 @@ impl DataSockets {
         Self { directory, made: AtomicU64::new(0) }
     }
 
-    /// The messages of `download`: its bytes go over a socket where that is worth it and possible, else as chunks.
-    /// `shares_memory` is whether the host does; `panics_at_start` is for [`Frames`].
-    pub(super) fn messages(&self, mut download: Download, shares_memory: bool, panics_at_start: u64) -> Messages {
+    /// The messages of `download`: its bytes go by what the host takes, where that is worth it and possible, else as
+    /// chunks. `panics_at_start` is for [`Frames`].
+    pub(super) fn messages(&self, mut download: Download, takes: Carrier, panics_at_start: u64) -> Messages {
         let length = download.opened.range.length;
         let tell = |error: &io::Error| tracing::debug!("a download goes without a data socket: {error}");
         let is_worth_it = length.is_some_and(|length| length >= WORTH_IT);
@@ -65,8 +74,11 @@ impl DataSockets {
         match download.body.take_file(length) {
             Some(body) => file::messages(mem::take(&mut download.opened), body, socket),
             None => {
-                let shares_memory = shares_memory && length.is_some_and(|length| length >= WORTH_SHARING);
-                diverted::messages(Frames::new(download, panics_at_start), socket, shares_memory)
+                let carrier = match takes {
+                    Carrier::Memory if length.is_some_and(|length| length < WORTH_SHARING) => Carrier::Socket,
+                    takes => takes,
+                };
+                diverted::messages(Frames::new(download, panics_at_start), socket, carrier)
             }
         }
     }
@@ -130,7 +142,7 @@ mod tests {
     async fn receive(download: Download) -> (usize, Result<Event, String>) {
         let directory = tempfile::tempdir().unwrap();
         let sockets = DataSockets::new(directory.path().to_owned());
-        let mut messages = sockets.messages(download, false, panics::so_far());
+        let mut messages = sockets.messages(download, Carrier::Socket, panics::so_far());
         let Some(Event::Opened(opened)) = messages.next().await.unwrap().unwrap().event else { panic!("no Opened") };
         let path = directory.path().join(opened.data_socket);
         let read = async {
@@ -191,7 +203,7 @@ mod tests {
     async fn what_is_small_goes_as_messages() {
         let directory = tempfile::tempdir().unwrap();
         let sockets = DataSockets::new(directory.path().to_owned());
-        let mut messages = sockets.messages(in_memory(9, 9), true, panics::so_far());
+        let mut messages = sockets.messages(in_memory(9, 9), Carrier::Memory, panics::so_far());
         let Some(Event::Opened(opened)) = messages.next().await.unwrap().unwrap().event else { panic!("no Opened") };
         assert_eq!(opened.data_socket, "");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -203,7 +215,7 @@ mod tests {
         const LARGE: u64 = 16 * LENGTH;
         let directory = tempfile::tempdir().unwrap();
         let sockets = DataSockets::new(directory.path().to_owned());
-        let mut messages = sockets.messages(download(LARGE, LARGE, Ok(())), true, panics::so_far());
+        let mut messages = sockets.messages(download(LARGE, LARGE, Ok(())), Carrier::Memory, panics::so_far());
         messages.next().await.unwrap().unwrap();
         let path = directory.path().join("data0");
         let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();

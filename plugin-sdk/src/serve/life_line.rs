@@ -1,15 +1,16 @@
 //! The ways in which a host ends a plugin, `Shutdown` aside: SIGTERM, and its own death. And Ctrl-C, where it was started by
 //! hand.
 
-use std::{io, os::fd::AsFd};
+use std::{io, os::fd::AsFd, process, thread};
 
 use rustix::fs::FileType;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{environment::Environment, watch::Watch};
+use super::{GRACE, environment::Environment, watch::Watch};
 
-/// What is cancelled with the end of stdin, if that is the host's life line: it is the host's own.
+/// What is cancelled with the end of stdin, if that is the host's life line: it is the host's own. A plugin that does not end
+/// by itself then, since the author's code keeps its threads, is ended.
 pub(super) fn hold(environment: &Environment, watch: &mut Watch) -> CancellationToken {
     let gone = CancellationToken::new();
     if environment.life_line && is_pipe(io::stdin()) {
@@ -17,6 +18,8 @@ pub(super) fn hold(environment: &Environment, watch: &mut Watch) -> Cancellation
         watch.add(io::stdin(), move |bytes| {
             if bytes.is_none() {
                 gone.cancel();
+                thread::sleep(GRACE);
+                process::exit(1);
             }
         });
     }

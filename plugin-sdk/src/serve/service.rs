@@ -3,10 +3,7 @@
 use std::{
     mem,
     panic::AssertUnwindSafe,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
@@ -26,7 +23,12 @@ use tokio::{
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{content, data_socket::DataSockets, frames::Frames, panics};
+use super::{
+    content,
+    data_socket::{Carrier, DataSockets},
+    frames::Frames,
+    panics,
+};
 use crate::{Attributes, DownloadRequest, Entry, Error, Options, ResourceClient, wire};
 
 /// Most entries in one message of a listing: some 100 KiB.
@@ -41,10 +43,8 @@ pub(super) struct Service {
     client: RwLock<Option<Arc<dyn ResourceClient>>>,
     /// `None` where they cannot be had.
     data_sockets: Option<DataSockets>,
-    /// Whether the host wants them.
-    uses_data_sockets: AtomicBool,
-    /// Whether it shares memory on them.
-    shares_memory: AtomicBool,
+    /// What the host takes on them.
+    takes: RwLock<Option<Carrier>>,
 }
 
 impl Service {
@@ -54,8 +54,7 @@ impl Service {
         F: Fn(Options) -> Result<C, Error> + Send + Sync + 'static,
     {
         let open: Open = Arc::new(move |options| Ok(Arc::new(open(options)?)));
-        let (uses_data_sockets, shares_memory) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { attributes, open, client: RwLock::new(None), data_sockets: None, uses_data_sockets, shares_memory }
+        Self { attributes, open, client: RwLock::new(None), data_sockets: None, takes: RwLock::new(None) }
     }
 
     pub(super) fn with_data_sockets(self, data_sockets: Option<DataSockets>) -> Self {
@@ -102,10 +101,14 @@ impl ResourceClientService for Service {
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
         }
         let attributes = self.attributes.for_scheme(&scheme);
-        let has: &[&str] = if self.data_sockets.is_some() { &[DATA_SOCKET, SHARED_MEMORY] } else { &[] };
-        let wants = |wanted| features.iter().any(|feature| feature == wanted);
-        self.uses_data_sockets.store(wants(DATA_SOCKET), Ordering::Relaxed);
-        self.shares_memory.store(wants(SHARED_MEMORY), Ordering::Relaxed);
+        let has: &[&str] = match &self.data_sockets {
+            None => &[],
+            Some(_) if cfg!(target_os = "linux") => &[DATA_SOCKET, SHARED_MEMORY],
+            Some(_) => &[DATA_SOCKET],
+        };
+        let in_use = |feature: &str| has.contains(&feature) && features.iter().any(|wanted| wanted == feature);
+        let carrier = if in_use(SHARED_MEMORY) { Carrier::Memory } else { Carrier::Socket };
+        *self.takes.write().unwrap_or_else(PoisonError::into_inner) = in_use(DATA_SOCKET).then_some(carrier);
         let features = has.iter().map(|feature| (*feature).to_owned()).collect();
         Ok(Response::new(proto::InitResponse { attributes, features }))
     }
@@ -176,10 +179,10 @@ impl ResourceClientService for Service {
         if !wanted.validator.is_empty() && download.opened.metadata.validator.is_empty() {
             return Err(Error::Changed("nothing tells its version; download it from its start".into()).into());
         }
-        let sockets = self.data_sockets.as_ref().filter(|_| self.uses_data_sockets.load(Ordering::Relaxed));
-        let messages = match sockets {
-            Some(sockets) => sockets.messages(download, self.shares_memory.load(Ordering::Relaxed), panics_at_start),
-            None => Frames::new(download, panics_at_start).boxed(),
+        let takes = *self.takes.read().unwrap_or_else(PoisonError::into_inner);
+        let messages = match (&self.data_sockets, takes) {
+            (Some(sockets), Some(takes)) => sockets.messages(download, takes, panics_at_start),
+            _ => Frames::new(download, panics_at_start).boxed(),
         };
         Ok(Response::new(messages))
     }

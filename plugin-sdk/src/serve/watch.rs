@@ -1,7 +1,7 @@
 //! The one thread that always waits: for what the code prints to stdout, and for the end of the host's life line. It does so
 //! however busy the runtime is.
 
-use std::{io, os::fd::AsFd, thread};
+use std::{io, os::fd::AsFd, thread, time::Duration};
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -10,6 +10,9 @@ use rustix::{
 
 /// Bytes read at a time.
 const READ: usize = 4 * 1024;
+
+/// How long the system has to get over what kept it from watching: there was no memory for it.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// What is watched, each until its end.
 #[derive(Default)]
@@ -43,7 +46,11 @@ impl Watch {
                 self.0.iter().map(|watched| PollFd::new(&watched.source, PollFlags::IN)).collect();
             match poll(&mut polled, None) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return tracing::error!("stdout and the host are no longer watched: {error}"),
+                Err(error) => {
+                    tracing::debug!("stdout and the host cannot be watched: {error}");
+                    thread::sleep(RETRY);
+                    continue;
+                }
             }
             let ready: Vec<bool> = polled.iter().map(|polled| !polled.revents().is_empty()).collect();
             let mut ready = ready.into_iter();
@@ -53,11 +60,11 @@ impl Watch {
 }
 
 impl Watched {
-    /// Reads once; returns whether more may come.
+    /// Reads once, of what is there: nobody else reads it. Returns whether more may come.
     fn read(&mut self) -> bool {
         let mut buffer = [0; READ];
         match read(&self.source, &mut buffer) {
-            Err(Errno::INTR) => return true,
+            Err(Errno::INTR | Errno::AGAIN) => return true,
             Ok(0) | Err(_) => (self.hear)(None),
             Ok(length) => {
                 (self.hear)(Some(&buffer[..length]));

@@ -5,7 +5,7 @@ use plugin_proto::resource::{DownloadResponse, download_response::Event};
 use tokio::{io::AsyncWriteExt, net::UnixStream};
 use tonic::Status;
 
-use super::{DataSocket, Messages, shared_memory::SharedMemory};
+use super::{Carrier, DataSocket, Messages, shared_memory::SharedMemory};
 use crate::{Error, serve::frames::Frames};
 
 /// Messages whose chunks go elsewhere.
@@ -14,14 +14,13 @@ struct Diverted {
     /// Until somebody connects.
     socket: Option<DataSocket>,
     stream: Option<UnixStream>,
-    /// Whether the host is to share memory.
-    shares_memory: bool,
-    /// Into which the bytes go, rather than over the socket.
+    carrier: Carrier,
+    /// Into which the bytes go, where the host has shared some.
     memory: Option<SharedMemory>,
 }
 
-pub(super) fn messages(frames: Frames, socket: DataSocket, shares_memory: bool) -> Messages {
-    let diverted = Diverted { frames, socket: Some(socket), stream: None, shares_memory, memory: None };
+pub(super) fn messages(frames: Frames, socket: DataSocket, carrier: Carrier) -> Messages {
+    let diverted = Diverted { frames, socket: Some(socket), stream: None, carrier, memory: None };
     stream::try_unfold(diverted, async |mut diverted| Ok(diverted.next().await?.map(|message| (message, diverted))))
         .boxed()
 }
@@ -52,7 +51,7 @@ impl Diverted {
         match event {
             Event::Opened(mut opened) => {
                 opened.data_socket = self.socket.as_ref().map(|socket| socket.name.clone()).unwrap_or_default();
-                opened.shared_memory = self.shares_memory;
+                opened.shared_memory = self.carrier == Carrier::Memory;
                 Ok(Event::Opened(opened))
             }
             Event::End(end) => {
@@ -75,7 +74,7 @@ impl Diverted {
     async fn connected(&mut self) -> Result<&mut UnixStream, Error> {
         if let Some(socket) = self.socket.take() {
             let stream = socket.accept().await?;
-            if self.shares_memory {
+            if self.carrier == Carrier::Memory {
                 self.memory = SharedMemory::receive(&stream).await?;
             }
             self.stream = Some(stream);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use memmap2::MmapMut;
-use plugin_proto::extent::Extent;
+use plugin_proto::extent::{Extent, LEAST_MEMORY, MEMORY_COMES, NO_MEMORY};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use tokio::{
     io::{AsyncWriteExt, Interest},
@@ -45,21 +45,26 @@ impl SharedMemory {
     /// What the host sends as soon as it has connected; `None` where it has none, and takes the bytes themselves.
     pub(super) async fn receive(stream: &UnixStream) -> io::Result<Option<Self>> {
         let received = timeout(PATIENCE, stream.async_io(Interest::READABLE, || receive(stream)));
-        let Some(descriptor) = received.await?? else { return Ok(None) };
-        // SAFETY: the host cannot shrink it, as it is sealed, and reads what is there only between the two messages that
-        // go over the socket for it.
-        #[allow(unsafe_code)]
-        let memory = unsafe { MmapMut::map_mut(&descriptor) }?;
-        Self::over(memory).map(Some)
+        received.await??.as_ref().map(Self::map).transpose()
     }
 
-    fn over(memory: MmapMut) -> io::Result<Self> {
-        let fits = memory.len() >= SLOTS && u32::try_from(memory.len()).is_ok();
-        if !fits {
-            let text = format!("the host shares {} bytes of memory, which is of no use", memory.len());
-            return Err(io::Error::new(ErrorKind::InvalidData, text));
+    fn map(descriptor: &OwnedFd) -> io::Result<Self> {
+        let wrong =
+            |fact: String| io::Error::new(ErrorKind::InvalidData, format!("the host shares memory that {fact}"));
+        if !is_sealed(descriptor)? {
+            return Err(wrong("may become shorter".into()));
         }
-        Ok(Self { memory, slots: Default::default(), current: 0, rest: Vec::new() })
+        // SAFETY: it cannot, and the host reads what is there only between the two messages that go over the socket for it.
+        #[allow(unsafe_code)]
+        let memory = unsafe { MmapMut::map_mut(descriptor) }?;
+        match memory.len() {
+            LEAST_MEMORY.. if u32::try_from(memory.len()).is_ok() => Ok(Self::over(memory)),
+            length => Err(wrong(format!("has {length} bytes"))),
+        }
+    }
+
+    fn over(memory: MmapMut) -> Self {
+        Self { memory, slots: Default::default(), current: 0, rest: Vec::new() }
     }
 
     /// Puts `data` where there is room, waiting for it if need be, and tells the host where.
@@ -84,7 +89,7 @@ impl SharedMemory {
     fn put(&mut self, data: &[u8]) -> Option<Extent> {
         let size = self.memory.len() / SLOTS;
         if self.slots[self.current].filled == size {
-            // The first that is free: what was used last is in the processor's caches.
+            // The lowest that is free: the fewer are used, the more of them is in the processor's caches.
             self.current = self.slots.iter().position(|slot| slot.held == 0)?;
         }
         let slot = &mut self.slots[self.current];
@@ -137,29 +142,56 @@ impl SharedMemory {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn is_sealed(descriptor: &OwnedFd) -> io::Result<bool> {
+    use rustix::fs::{SealFlags, fcntl_get_seals};
+
+    Ok(fcntl_get_seals(descriptor)?.contains(SealFlags::SHRINK))
+}
+
+/// No host has any.
+#[cfg(not(target_os = "linux"))]
+fn is_sealed(_: &OwnedFd) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(target_os = "linux")]
+const CLOSE_ON_EXEC: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+#[cfg(not(target_os = "linux"))]
+const CLOSE_ON_EXEC: RecvFlags = RecvFlags::empty();
+
 /// A byte with a descriptor, or without.
 fn receive(stream: &UnixStream) -> io::Result<Option<OwnedFd>> {
-    let mut byte = [0];
+    let mut byte = [NO_MEMORY];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut control, flags)?;
-    if received.bytes == 0 {
-        return Err(ErrorKind::BrokenPipe.into());
-    }
-    Ok(control.drain().find_map(|message| match message {
+    // It does not wait, as nothing does that the runtime has made.
+    let received = recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut control, CLOSE_ON_EXEC)?;
+    let descriptor = control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
-    }))
+    });
+    match (received.bytes, byte, descriptor) {
+        (0, ..) => Err(ErrorKind::BrokenPipe.into()),
+        (_, [NO_MEMORY], None) => Ok(None),
+        (_, [MEMORY_COMES], Some(descriptor)) => Ok(Some(descriptor)),
+        // The kernel drops it where there is no room for one more.
+        (_, [MEMORY_COMES], None) => {
+            Err(io::Error::other("the host's memory did not arrive; too many files may be open"))
+        }
+        (_, [byte], _) => Err(io::Error::other(format!("the host sent {byte} instead of its memory"))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
 
     /// Slots of four bytes.
     fn memory() -> SharedMemory {
-        SharedMemory::over(MmapMut::map_anon(4 * SLOTS).expect("there is memory")).expect("it is large enough")
+        SharedMemory::over(MmapMut::map_anon(4 * SLOTS).expect("there is memory"))
     }
 
     fn extent(offset: u32, length: u32) -> Extent {
@@ -200,8 +232,75 @@ mod tests {
         }
     }
 
-    #[test]
-    fn memory_that_is_too_small_is_of_no_use() {
-        assert!(SharedMemory::over(MmapMut::map_anon(SLOTS - 1).unwrap()).is_err());
+    /// What comes of a byte of the host's, with a descriptor or without.
+    #[cfg(target_os = "linux")]
+    async fn received(byte: u8, descriptor: Option<OwnedFd>) -> Result<Option<usize>, String> {
+        use std::{io::IoSlice, os::fd::AsFd};
+
+        use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+        let (ours, theirs) = UnixStream::pair().expect("there are descriptors");
+        let descriptors: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() {
+            control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        }
+        sendmsg(&theirs, &[IoSlice::new(&[byte])], &mut control, SendFlags::empty()).expect("there is room");
+        let memory = SharedMemory::receive(&ours).await.map_err(|error| error.to_string())?;
+        Ok(memory.map(|memory| memory.memory.len()))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn made(size: usize, seals: rustix::fs::SealFlags) -> Option<OwnedFd> {
+        use rustix::fs::{MemfdFlags, fcntl_add_seals, ftruncate, memfd_create};
+
+        let memory = memfd_create("test", MemfdFlags::ALLOW_SEALING).expect("there is memory");
+        ftruncate(&memory, size as u64).expect("there is room");
+        fcntl_add_seals(&memory, seals).expect("they are its seals");
+        Some(memory)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn memory_is_taken_from_the_host_as_it_should_be() {
+        use rustix::fs::SealFlags;
+
+        let made = |size| made(size, SealFlags::SHRINK);
+        assert_eq!(received(MEMORY_COMES, made(LEAST_MEMORY)).await, Ok(Some(LEAST_MEMORY)));
+        assert_eq!(received(NO_MEMORY, None).await, Ok(None));
+        let lost = "the host's memory did not arrive; too many files may be open";
+        assert_eq!(received(MEMORY_COMES, None).await, Err(lost.into()));
+        assert_eq!(received(7, None).await, Err("the host sent 7 instead of its memory".into()));
+        let small = "the host shares memory that has 65535 bytes";
+        assert_eq!(received(MEMORY_COMES, made(LEAST_MEMORY - 1)).await, Err(small.into()));
+        let unsealed = self::made(LEAST_MEMORY, SealFlags::GROW);
+        let shorter = "the host shares memory that may become shorter";
+        assert_eq!(received(MEMORY_COMES, unsealed).await, Err(shorter.into()));
+    }
+
+    #[tokio::test]
+    async fn bytes_are_told_once_each_and_wait_for_room() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut memory = memory();
+        let written: Vec<u8> = (0..100).collect();
+        let write = async { memory.write(&mut ours, &written).await.map(|()| memory) };
+        let read = async {
+            let mut total = 0;
+            let mut told = [0; Extent::SIZE];
+            while total < 100 {
+                theirs.read_exact(&mut told).await.unwrap();
+                total += Extent::from_bytes(told).length;
+                // In two pieces, as a stream may have it.
+                theirs.write_all(&told[..3]).await.unwrap();
+                tokio::task::yield_now().await;
+                theirs.write_all(&told[3..]).await.unwrap();
+            }
+            total
+        };
+        let (memory, total) = tokio::join!(write, read);
+        assert_eq!(total, 100);
+        drop(theirs);
+        assert_eq!(memory.unwrap().write(&mut ours, b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
 }
