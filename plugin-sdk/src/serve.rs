@@ -154,7 +154,7 @@ async fn serve_until_ended(
 ) -> io::Result<()> {
     let stop = CancellationToken::new();
     // Before the handshake line: a host may send SIGTERM as soon as it has read it.
-    let _signals = Signals::watch(environment.by_hand, stop.clone())?;
+    let _signals = Signals::watch(environment, stop.clone())?;
     let socket = Socket::bind(environment)?;
     let identity = environment.host.as_ref().map(|_| Identity::generate()).transpose()?;
     let listener = UnixListener::from_std(socket.listener.try_clone()?)?;

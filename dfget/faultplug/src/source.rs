@@ -45,7 +45,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     attempt,
     lie::{self, Running},
-    tree,
+    linger, tree,
 };
 
 /// The one option that it has, without effect.
@@ -70,7 +70,10 @@ pub(crate) fn serve(name: &str) -> ExitCode {
         _ => attributes,
     };
     let name = name.to_owned();
-    plugin_sdk::serve(attributes, move |options| open(&name, &options))
+    match name.as_str() {
+        "held-at-init" => plugin_sdk::serve_on_one_thread(attributes, |_| -> Result<Source, _> { linger() }),
+        _ => plugin_sdk::serve(attributes, move |options| open(&name, &options)),
+    }
 }
 
 fn open(name: &str, options: &Options) -> Result<Source, Error> {

@@ -27,6 +27,7 @@ mod hostile;
 mod http;
 mod isolate;
 mod levels;
+mod life_line;
 mod list;
 mod locked;
 mod many;

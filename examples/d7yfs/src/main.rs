@@ -18,9 +18,7 @@ impl ResourceClient for D7yfs {
 
     async fn download(&self, wanted: &DownloadRequest) -> Result<Download, Error> {
         let metadata = self.metadata(&wanted.request).await?;
-        if !wanted.validator.is_empty() && !wanted.validator.matches(&metadata.validator) {
-            return Err(Error::Changed("it has changed; download it from its start".into()));
-        }
+        wanted.validator.require(&metadata.validator)?;
         let mut download = Download::from_bytes(CONTENT, wanted.range)?;
         download.opened.metadata = metadata;
         Ok(download)
@@ -28,17 +26,13 @@ impl ResourceClient for D7yfs {
 }
 
 fn main() -> std::process::ExitCode {
-    let (commit, time) = (env!("D7YFS_BUILD_COMMIT"), env!("D7YFS_BUILD_TIME"));
-    let attributes = Attributes::of_scheme("d7yfs").with("vendor", "d7y");
-    plugin_sdk::serve_on_one_thread(attributes.with("buildCommit", commit).with("buildTime", time), open)
+    let attributes = Attributes::of_scheme("d7yfs").with("buildCommit", env!("D7YFS_BUILD_COMMIT"));
+    plugin_sdk::serve_on_one_thread(attributes.with("buildTime", env!("D7YFS_BUILD_TIME")).with("vendor", "d7y"), open)
 }
 
-/// There is nothing to choose: an option is a mistake.
 fn open(options: Options) -> Result<D7yfs, Error> {
-    match options.into_keys().next() {
-        Some(key) => Err(Error::InvalidRequest(format!("there is no option `{key}`"))),
-        None => Ok(D7yfs),
-    }
+    let refuse = |key| Err(Error::InvalidRequest(format!("there is no option `{key}`")));
+    options.into_keys().next().map_or(Ok(D7yfs), refuse)
 }
 
 #[cfg(test)]

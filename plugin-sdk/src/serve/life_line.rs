@@ -33,10 +33,10 @@ pub(super) struct Signals {
 
 impl Signals {
     /// SIGTERM cancels `stop`.
-    pub(super) fn watch(by_hand: bool, stop: CancellationToken) -> io::Result<Self> {
+    pub(super) fn watch(environment: &Environment, stop: CancellationToken) -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
-        let task = tokio::spawn(obey(terminate, interrupt, by_hand, stop));
+        let task = tokio::spawn(obey(terminate, interrupt, environment.by_hand, stop));
         Ok(Self { _task: AbortOnDropHandle::new(task) })
     }
 }
