@@ -55,6 +55,8 @@ const GRACE: Duration = Duration::from_millis(750);
 /// Started by hand with `--debug`, without a host, it serves whoever connects until Ctrl-C, writes the variable to stdout
 /// with which dfget does, and leaves stdout and stderr to the person at the terminal: so it can run in a debugger.
 ///
+/// Where the host is gone, whatever `main` does after `serve` has 750 ms; then the process is killed.
+///
 /// What is printed *before* `serve` still goes to the real stdout: dfget skips such lines with a warning, a host
 /// written with go-plugin fails.
 #[must_use = "return it from main, so that the process ends with it"]
@@ -124,7 +126,7 @@ fn tell(text: &str) {
 fn run(environment: Environment, threads: Threads, service: Service) -> io::Result<()> {
     let mut watch = Watch::default();
     let stdio = if environment.by_hand { Stdio::leave()? } else { Stdio::capture(&mut watch)? };
-    let host_gone = life_line::hold(&environment, &mut watch);
+    let host_gone = life_line::hold(&environment, &mut watch)?;
     watch.start()?;
     let by_hand = environment.by_hand;
     let served = async move { serve_until_ended(&environment, stdio, host_gone, service).await };

@@ -71,7 +71,10 @@ pub(crate) fn serve(name: &str) -> ExitCode {
     };
     let name = name.to_owned();
     match name.as_str() {
-        "held-at-init" => plugin_sdk::serve_on_one_thread(attributes, |_| -> Result<Source, _> { linger() }),
+        "held-at-init" => plugin_sdk::serve_on_one_thread(attributes, |_| -> Result<Source, _> {
+            eprintln!("held");
+            linger()
+        }),
         _ => plugin_sdk::serve(attributes, move |options| open(&name, &options)),
     }
 }

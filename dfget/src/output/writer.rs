@@ -169,3 +169,25 @@ fn obey(mut sink: Sink, mut orders: mpsc::Receiver<Order>) -> io::Result<Written
     sink.keep()?;
     Ok(sink.written())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Algorithm;
+
+    async fn is_threaded(path: &str, digest: Option<Algorithm>) -> bool {
+        let file = File::options().write(true).open(path).expect("it is a device");
+        let writer = Writer::new(Arc::new(file), path.into(), None, true);
+        writer.begin(Begin { digest, ..Begin::default() }).await.expect("there is nothing to set up");
+        writer.write(0, vec![7; 4 * QUICK].into()).await.expect("it takes everything");
+        let is_threaded = matches!(*writer.stage(), Stage::Thread(..));
+        is_threaded
+    }
+
+    #[tokio::test]
+    async fn what_costs_nothing_wakes_no_thread() {
+        assert!(!is_threaded("/dev/null", None).await);
+        assert!(is_threaded("/dev/null", Some(Algorithm::Sha256)).await);
+        assert!(is_threaded("/dev/zero", None).await);
+    }
+}

@@ -40,8 +40,8 @@ const GATHERED: usize = 4;
 /// Bytes of extents that are read at once.
 const READ: usize = 64 * Extent::SIZE;
 
-/// Bytes that extents are joined to.
-const JOINED: u32 = 1024 * 1024;
+/// So are as many extents: of small ones that part of the memory takes long to come.
+const GATHERED_EXTENTS: usize = 64;
 
 /// Extents that a plugin may leave unread: far more than those in as many bytes as a socket's buffer holds.
 const UNREAD: usize = 4096;
@@ -83,9 +83,18 @@ impl Drop for Memory {
 
 #[cfg(target_os = "linux")]
 fn sealed(size: usize) -> io::Result<File> {
-    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    use rustix::{
+        fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create},
+        io::Errno,
+    };
 
-    let file = File::from(memfd_create("dfget-download", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    let make = |flags| memfd_create("dfget-download", MemfdFlags::CLOEXEC | flags);
+    let file = make(MemfdFlags::NOEXEC_SEAL | MemfdFlags::ALLOW_SEALING).or_else(|error| match error {
+        // Before Linux 6.3, nobody could say that it is not to be executed.
+        Errno::INVAL => make(MemfdFlags::ALLOW_SEALING),
+        error => Err(error),
+    });
+    let file = File::from(file?);
     file.set_len(size as u64)?;
     fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(file)
@@ -148,7 +157,7 @@ impl Shared {
     }
 
     fn tell(&self, uses: &mut Uses) {
-        if uses.done_bytes * GATHERED >= self.memory.size() {
+        if uses.done_bytes * GATHERED >= self.memory.size() || uses.done.len() >= GATHERED_EXTENTS {
             uses.tell(&self.stream);
         }
     }
@@ -202,13 +211,15 @@ impl Reader {
         Poll::Ready(self.next().map(Some))
     }
 
-    /// The first extent that was told, and those that follow it in the memory.
+    /// The first extent that was told, and those that follow it in the memory. Not too many: what is left of the memory is
+    /// filled while these are written.
     fn next(&mut self) -> io::Result<Bytes> {
+        let most = (self.shared.memory.size() / GATHERED) as u64;
         let first = Extent { offset: self.told.get_u32_le(), length: self.told.get_u32_le() };
         let mut extent = self.check(first)?;
         while let Some(next) = self.told.first_chunk().map(|bytes| Extent::from_bytes(*bytes)) {
             let joined = u64::from(extent.length) + u64::from(next.length);
-            if u64::from(next.offset) != extent.end() || joined > u64::from(JOINED) {
+            if u64::from(next.offset) != extent.end() || joined > most {
                 break;
             }
             extent.length += self.check(next)?.length;
@@ -299,7 +310,7 @@ mod tests {
         for length in [15, 1, 1] {
             assert_eq!(read(&mut reader).await.unwrap().len(), length);
         }
-        let most = JOINED as usize;
+        let most = reader.shared.memory.size() / GATHERED;
         tell(&theirs, &[extent(0, most - 1), extent(most - 1, 2)]);
         assert_eq!(read(&mut reader).await.unwrap().len(), most - 1);
     }
@@ -348,6 +359,21 @@ mod tests {
         }
         tell(&theirs, &[extent(0, 1)]);
         assert!(refused(&mut reader).await.contains("does not read"));
+    }
+
+    #[tokio::test]
+    async fn a_plugin_hears_of_many_small_extents_before_it_is_said_not_to_listen() {
+        let (mut reader, mut theirs) = share();
+        assert_eq!(theirs.read_u8().await.unwrap(), MEMORY_COMES);
+        let mut heard = [0; GATHERED_EXTENTS * Extent::SIZE];
+        for offset in 1..=2 * UNREAD {
+            tell(&theirs, &[extent(2 * offset, 1)]);
+            drop(read(&mut reader).await.unwrap());
+            if offset % GATHERED_EXTENTS == 0 {
+                theirs.read_exact(&mut heard).await.unwrap();
+                assert_eq!(heard[heard.len() - Extent::SIZE..], extent(2 * offset, 1).to_bytes());
+            }
+        }
     }
 
     #[tokio::test]

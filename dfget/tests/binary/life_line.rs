@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -12,7 +13,8 @@ use plugin_proto::{
     handshake::{Address, Handshake},
     resource::{InitRequest, resource_client_client::ResourceClientClient},
 };
-use tokio::{net::UnixStream, time::timeout};
+use rustix::process::Signal;
+use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
@@ -38,22 +40,24 @@ fn a_plugin_whose_thread_is_held_ends_with_its_host_all_the_same() {
         .env(names::LIFE_LINE, names::LIFE_LINE_STDIN)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
     BufReader::new(plugin.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let Address::Unix(path) = line.trim_end().parse::<Handshake>().unwrap().address else { panic!("{line}") };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let answered = runtime.block_on(async {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let call = runtime.spawn(async {
         let mut client = ResourceClientClient::new(connect(path).await);
-        timeout(Duration::from_millis(300), client.init(InitRequest::default())).await
+        client.init(InitRequest::default()).await.map(drop)
     });
-    assert!(answered.is_err(), "its thread is not held");
+    let told = BufReader::new(plugin.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(told.into_iter().any(|line| line == "held"), "it was not asked");
     assert!(plugin.try_wait().unwrap().is_none(), "it ended too soon");
     let begun = Instant::now();
     drop(plugin.stdin.take());
     let status = wait_for("the end of the plugin", || plugin.try_wait().unwrap());
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));
     assert!(begun.elapsed() <= Duration::from_secs(2), "it took {:?}", begun.elapsed());
+    assert!(runtime.block_on(call).unwrap().is_err());
 }

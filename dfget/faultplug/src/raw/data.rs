@@ -49,7 +49,7 @@ pub(super) fn messages(url: &str, start: u64) -> Answers<DownloadResponse> {
         "nobody" | "fail-first" => "data-nobody".into(),
         _ => name,
     };
-    let opened = message(Event::Opened(opened(content, start, shown, kind != "no-length")));
+    let opened = message(Event::Opened(opened(start, shown, (kind != "no-length").then_some(content.size))));
     let (url, total) = (url.to_owned(), content.size - start);
     let sender = tokio::task::spawn_blocking(move || send(&listener, content, start, &url));
     let beside = match kind.as_str() {
@@ -74,15 +74,12 @@ pub(super) fn listen() -> (UnixListener, String) {
     (listener, name)
 }
 
-pub(super) fn opened(content: Content, start: u64, data_socket: String, is_counted: bool) -> Opened {
-    let length = is_counted.then_some(content.size - start);
+/// `total` is what it says of the length.
+pub(super) fn opened(start: u64, data_socket: String, total: Option<u64>) -> Opened {
+    let length = total.map(|total| total - start);
     let validator = Validator { etag: "\"1\"".into(), last_modified: None };
-    let metadata = Metadata {
-        content_length: is_counted.then_some(content.size),
-        validator: Some(validator),
-        support_range: true,
-        ..Metadata::default()
-    };
+    let metadata =
+        Metadata { content_length: total, validator: Some(validator), support_range: true, ..Metadata::default() };
     let range = Some(Range { start, length });
     Opened { range, metadata: Some(metadata), data_socket, ..Opened::default() }
 }

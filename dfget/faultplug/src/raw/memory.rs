@@ -52,7 +52,7 @@ pub(super) fn messages(url: &str, start: u64) -> Answers<DownloadResponse> {
     let content = Content::of_url(url);
     let (listener, name) = data::listen();
     let has_socket = kind(url) != "no-socket";
-    let mut opened = data::opened(content, start, if has_socket { name } else { String::new() }, true);
+    let mut opened = data::opened(start, if has_socket { name } else { String::new() }, Some(content.size));
     opened.shared_memory = true;
     let (url, total) = (url.to_owned(), content.size - start);
     let sender = tokio::task::spawn_blocking(move || send(&listener, content, start, &url));

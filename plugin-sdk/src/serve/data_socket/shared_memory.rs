@@ -44,8 +44,9 @@ struct Slot {
 impl SharedMemory {
     /// What the host sends as soon as it has connected; `None` where it has none, and takes the bytes themselves.
     pub(super) async fn receive(stream: &UnixStream) -> io::Result<Option<Self>> {
-        let received = timeout(PATIENCE, stream.async_io(Interest::READABLE, || receive(stream)));
-        received.await??.as_ref().map(Self::map).transpose()
+        let received = timeout(PATIENCE, stream.async_io(Interest::READABLE, || receive(stream))).await;
+        let nothing = |_| io::Error::new(ErrorKind::TimedOut, "the host has connected, and sent no memory");
+        received.map_err(nothing)??.as_ref().map(Self::map).transpose()
     }
 
     fn map(descriptor: &OwnedFd) -> io::Result<Self> {
