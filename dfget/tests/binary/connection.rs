@@ -33,7 +33,8 @@ fn a_plugin_that_closes_the_connection_is_told() {
 fn a_plugin_that_never_answers_is_given_up() {
     refused("silent", "did not answer within 1s of its start", "\n  hint: --plugin-start-timeout waits longer");
     refused("no-init-answer", "did not answer within 1s of its start", "\n  hint: --plugin-start-timeout waits longer");
-    refused("held-at-init", "did not answer within 1s of its start", "\n  hint: --plugin-start-timeout waits longer");
+    let words = "\n  its last words: held\n  hint: --plugin-start-timeout waits longer";
+    refused("held-at-init", "did not answer within 1s of its start", words);
 }
 
 #[test]
