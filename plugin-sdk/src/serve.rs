@@ -55,7 +55,7 @@ const GRACE: Duration = Duration::from_millis(750);
 /// Started by hand with `--debug`, without a host, it serves whoever connects until Ctrl-C, writes the variable to stdout
 /// with which dfget does, and leaves stdout and stderr to the person at the terminal: so it can run in a debugger.
 ///
-/// Where the host is gone, whatever `main` does after `serve` has 750 ms; then the process is killed.
+/// Where dfget is gone, whatever `main` does after `serve` has 750 ms; then the process is killed.
 ///
 /// What is printed *before* `serve` still goes to the real stdout: dfget skips such lines with a warning, a host
 /// written with go-plugin fails.

@@ -3,152 +3,45 @@
 //!
 //! A plugin can write there at any time. Whoever looks at such bytes more than once has to copy them first, as the digest's
 //! side does.
+//!
+//! * `memory`: how it is made and handed over
+//! * `uses`: what of it is in use, and what the plugin has heard of that
+
+mod memory;
+mod uses;
 
 use std::{
-    collections::VecDeque,
-    fs::File,
-    io::{self, ErrorKind, IoSlice},
-    mem::MaybeUninit,
-    os::fd::AsFd,
+    io::{self, ErrorKind},
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use memmap2::Mmap;
-use plugin_proto::extent::{Extent, MEMORY_COMES};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use plugin_proto::extent::Extent;
 use tokio::net::{
     UnixStream,
     unix::{OwnedReadHalf, OwnedWriteHalf},
 };
 use tokio_util::io::poll_read_buf;
 
-/// Bytes of one, where it is the only one.
-const MOST: usize = 4 * 1024 * 1024;
-
-/// Bytes of one, however many there are.
-const LEAST: usize = 512 * 1024;
+pub(super) use self::memory::Memory;
+use self::uses::{UNREAD, Uses};
 
 /// What is needed no more is told as soon as it is this part of the memory: each time wakes the plugin.
 const GATHERED: usize = 4;
 
-/// Bytes of extents that are read at once.
-const READ: usize = 64 * Extent::SIZE;
-
 /// So are as many extents: of small ones that part of the memory takes long to come.
 const GATHERED_EXTENTS: usize = 64;
 
-/// Extents that a plugin may leave unread: far more than those in as many bytes as a socket's buffer holds.
-const UNREAD: usize = 4096;
-
-/// Those that are in use.
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-/// Memory that nobody can make shorter.
-pub(super) struct Memory(Mmap);
-
-impl Memory {
-    /// Makes some, and hands it to the plugin at the other end of `stream`. The more there are, the smaller each is.
-    pub(super) fn share(stream: &UnixStream) -> io::Result<Self> {
-        let others = IN_USE.load(Ordering::Relaxed);
-        let file = sealed((MOST / (others + 1)).next_power_of_two().clamp(LEAST, MOST))?;
-        // SAFETY: its length cannot change. Its bytes can, which is what the plugin is to do; nobody here relies on their
-        // being the same twice.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }?;
-        let descriptors = [file.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        sendmsg(stream, &[IoSlice::new(&[MEMORY_COMES])], &mut control, SendFlags::empty())?;
-        IN_USE.fetch_add(1, Ordering::Relaxed);
-        Ok(Self(map))
-    }
-
-    fn size(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        IN_USE.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn sealed(size: usize) -> io::Result<File> {
-    use rustix::{
-        fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create},
-        io::Errno,
-    };
-
-    let make = |flags| memfd_create("dfget-download", MemfdFlags::CLOEXEC | flags);
-    let file = make(MemfdFlags::NOEXEC_SEAL | MemfdFlags::ALLOW_SEALING).or_else(|error| match error {
-        // Before Linux 6.3, nobody could say that it is not to be executed.
-        Errno::INVAL => make(MemfdFlags::ALLOW_SEALING),
-        error => Err(error),
-    });
-    let file = File::from(file?);
-    file.set_len(size as u64)?;
-    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(file)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sealed(_: usize) -> io::Result<File> {
-    Err(ErrorKind::Unsupported.into())
-}
+/// Bytes of extents that are read at once.
+const READ: usize = 64 * Extent::SIZE;
 
 /// The memory, and what is known of its use.
 struct Shared {
     memory: Memory,
     stream: OwnedWriteHalf,
     uses: Mutex<Uses>,
-}
-
-/// What of it the plugin must leave alone.
-#[derive(Default)]
-struct Uses {
-    /// Bytes of which the plugin has told, and not heard that they are needed no more.
-    bytes: usize,
-    /// Extents that are needed no more, of which the plugin has not heard.
-    done: VecDeque<Extent>,
-    /// Bytes in these.
-    done_bytes: usize,
-    /// Of the first of these, as it goes over the socket, this much has gone.
-    sent: usize,
-}
-
-impl Uses {
-    fn end(&mut self, extent: Extent) {
-        self.done_bytes += extent.length as usize;
-        let is_going = self.done.len() == 1 && self.sent > 0;
-        match self.done.back_mut() {
-            Some(last) if !is_going && last.end() == u64::from(extent.offset) => last.length += extent.length,
-            _ => self.done.push_back(extent),
-        }
-    }
-
-    /// Tells it, as far as the socket has room for it.
-    fn tell(&mut self, stream: &OwnedWriteHalf) {
-        let bytes: Vec<u8> = self.done.iter().take(UNREAD).flat_map(|extent| extent.to_bytes()).collect();
-        // It does not wait, as nothing does that the runtime has made. Whether the plugin is still there is told elsewhere.
-        let Ok(told) = rustix::io::write(stream.as_ref(), &bytes[self.sent..]) else { return };
-        self.sent += told;
-        while self.sent >= Extent::SIZE
-            && let Some(extent) = self.done.pop_front()
-        {
-            self.sent -= Extent::SIZE;
-            self.done_bytes -= extent.length as usize;
-            self.bytes -= extent.length as usize;
-        }
-    }
 }
 
 impl Shared {
@@ -171,7 +64,7 @@ struct InUse {
 
 impl AsRef<[u8]> for InUse {
     fn as_ref(&self) -> &[u8] {
-        &self.shared.memory.0[self.extent.offset as usize..][..self.extent.length as usize]
+        &self.shared.memory.bytes()[self.extent.offset as usize..][..self.extent.length as usize]
     }
 }
 
@@ -254,6 +147,7 @@ impl Reader {
 mod tests {
     use std::future::poll_fn;
 
+    use plugin_proto::extent::MEMORY_COMES;
     use tokio::io::AsyncReadExt;
 
     use super::*;
@@ -396,16 +290,5 @@ mod tests {
         }
         let uses = reader.shared.uses();
         assert_eq!((uses.bytes, uses.done_bytes, uses.sent), (0, 0, 0));
-    }
-
-    #[test]
-    fn what_has_gone_in_part_is_not_changed_any_more() {
-        let mut uses = Uses::default();
-        uses.end(extent(0, 1));
-        uses.end(extent(1, 1));
-        assert_eq!(uses.done, [extent(0, 2)]);
-        uses.sent = 3;
-        uses.end(extent(2, 1));
-        assert_eq!(uses.done, [extent(0, 2), extent(2, 1)]);
     }
 }

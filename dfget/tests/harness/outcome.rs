@@ -61,6 +61,13 @@ impl Run {
         self
     }
 
+    /// The plugin broke the protocol by `fact`, and no more than the first `right` bytes were written.
+    pub(crate) fn broke_the_protocol(&self, fact: &str, right: u64) -> &Self {
+        self.failed_saying(15, &[&format!("broke the protocol: {fact}")]);
+        assert!(self.part.unwrap_or_default() <= right, "{:?} bytes were written, {right} are right", self.part);
+        self
+    }
+
     /// Its exit code, if no signal ended it.
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
